@@ -1,0 +1,66 @@
+# The project's commands. CI and the README use these and no others.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3.10 || command -v python3)
+VENV := .venv
+CONTAINER_VENV := .venv-container
+REQUIREMENTS := requirements-dev.txt
+CONTAINER_REQUIREMENTS := container/requirements.txt tests/unit/container/requirements.txt
+STACK := PYTHONPATH=include $(VENV)/bin/python -m local_stack
+PYTEST := $(VENV)/bin/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help run ui test test-unit test-container test-integration test-e2e lint format wheel lock clean setup setup-container
+
+help: ## show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+run: setup ## retrain once on the local AWS and show the result; RUN='--conf {"epochs":5}' passes params
+	@$(STACK) run $(RUN)
+
+ui: setup ## keep the same stack up and print the address of Airflow; UI='--port 8080 --scheduled'
+	@$(STACK) ui $(UI)
+
+setup: ## make or update the Python environment
+	@"$(PYTHON)" include/local_stack/bootstrap.py $(VENV) $(REQUIREMENTS)
+
+setup-container:
+	@"$(PYTHON)" include/local_stack/bootstrap.py $(CONTAINER_VENV) $(CONTAINER_REQUIREMENTS)
+
+test: test-unit test-container test-integration test-e2e ## all tests, the quick ones first
+
+test-unit: setup ## rules and logic, no socket: seconds
+	$(PYTEST) tests/unit --ignore=tests/unit/container
+
+test-container: setup-container ## the training and serving programs, really run
+	$(CONTAINER_VENV)/bin/python -m pytest tests/unit/container
+
+test-integration: setup ## provider and local AWS over HTTP: about a minute
+	$(PYTEST) tests/integration
+
+test-e2e: setup ## real Airflow, real container: minutes
+	$(PYTEST) tests/e2e
+
+lint: setup setup-container ## style, types, direction of imports
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy plugins/sagemaker_byoc include/local_aws include/local_stack dags tests/unit/sagemaker_byoc tests/unit/local_aws tests/unit/local_stack tests/integration tests/e2e tests/support
+	MYPYPATH=container $(VENV)/bin/mypy --python-executable $(CONTAINER_VENV)/bin/python container include/data tests/unit/container
+	PYTHONPATH=plugins:include $(VENV)/bin/lint-imports
+
+format: setup ## put the sources into the project's format
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+wheel: setup ## build the provider's wheel into dist/
+	$(VENV)/bin/python -m build --no-isolation --wheel --outdir dist .
+
+lock: ## resolve all requirements anew into requirements.lock
+	@"$(PYTHON)" -m venv --clear .venv-lock
+	@sed '/^-[cr]/d' requirements.txt requirements-dev.txt > .venv-lock/requirements.txt
+	@.venv-lock/bin/python -m pip install --quiet --requirement .venv-lock/requirements.txt
+	@{ sed -n 1p requirements.lock; .venv-lock/bin/python -m pip freeze; } > .venv-lock/lock
+	@mv .venv-lock/lock requirements.lock
+	@rm -r .venv-lock
+
+clean: ## remove environments and everything the stack made
+	rm -rf .venv .venv-container .venv.lock .venv-container.lock .venv.log .venv-container.log .local dist build

@@ -1,0 +1,217 @@
+"""
+# Retrain, deploy and prove a model of your own
+
+Builds the image from `container/`, trains it on SageMaker on the partition of the run's day, puts the new model
+behind the endpoint, and asks the endpoint questions whose answers are known.
+
+| task | what it does | costs |
+|---|---|---|
+| `build_push_image` | builds the image unless ECR holds this very content already | CodeBuild minutes |
+| `create_training_job` | starts the training job, or adopts the one that an earlier try started | the job |
+| `wait_for_training` | waits without holding a worker; killing it stops the job | |
+| `create_model` | makes the SageMaker model from the job's artifact | |
+| `create_endpoint` | creates the endpoint or updates it to the new model | the instances |
+| `wait_for_endpoint` | waits until the new model, and no other, is live | |
+| `smoke_test` | compares the endpoint's answers with the labels | |
+
+**Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
+run trains on the partition of its own day; run them one at a time, since they share the endpoint.
+
+**Settings** are in the Airflow Variable `sagemaker_retrain`, a JSON object with `region_name`, `bucket`, `data_prefix`,
+`smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project` and `endpoint_name`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk.exceptions import AirflowSkipException
+
+from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
+from sagemaker_byoc.operators.image import BuildPushImageOperator
+from sagemaker_byoc.operators.model import CreateModelOperator
+from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
+from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator
+from sagemaker_byoc.sensors.endpoint import EndpointSensor
+from sagemaker_byoc.sensors.training_job import TrainingJobSensor
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+CONTAINER = Path(__file__).resolve().parents[1] / "container"
+
+
+def setting(name: str) -> str:
+    """Return the template of one setting of the Airflow Variable, read when a task runs and not at import."""
+    return "{{ var.json.sagemaker_retrain." + name + " }}"
+
+
+def skip_unless_deploying(context: Context) -> None:
+    """End the deployment part of a run that was asked to train only."""
+    if not context["params"]["deploy"]:
+        raise AirflowSkipException("the param deploy is off: the model is made, the endpoint stays as it is")
+
+
+# The day whose data the run trains on: the param if given, else the run's own data interval; a run that was
+# triggered without a logical date has none, and takes the day it was triggered on.
+PARTITION = "{{ params.partition or (dag_run.data_interval_start or dag_run.run_after) | ds }}"
+PARTITION_URI = f"s3://{setting('bucket')}/{setting('data_prefix')}/{PARTITION}"
+
+
+def channel(name: str) -> dict[str, object]:
+    """Return the input channel that reads the partition's folder of the same name."""
+    return {
+        "ChannelName": name,
+        "ContentType": "text/csv",
+        "InputMode": "File",
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "S3Prefix",
+                "S3Uri": f"{PARTITION_URI}/{name}/",
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+    }
+
+
+with DAG(
+    dag_id="sagemaker_retrain",
+    doc_md=__doc__,
+    description="Build, train, deploy and prove a model of your own on SageMaker",
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    # One run at a time: each pays for a job, and all of them deploy to the same endpoint.
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "region_name": setting("region_name")},
+    tags=["sagemaker", "retraining"],
+    params={
+        "partition": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Data partition",
+            description="Train on the data of this day. Empty: the day of the run's own data interval.",
+        ),
+        "instance_type": Param(
+            "ml.m5.2xlarge",
+            type="string",
+            pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$",
+            title="Training instance type",
+            description="For example ml.m5.2xlarge (CPU) or ml.g5.xlarge (GPU).",
+        ),
+        "instance_count": Param(
+            1, type="integer", minimum=1, maximum=100, title="Training instances", description="More than one trains distributed."
+        ),
+        "volume_size_gb": Param(75, type="integer", minimum=1, maximum=16384, title="Training volume (GB)"),
+        "max_runtime_seconds": Param(
+            86400, type="integer", minimum=60, maximum=2419200, title="Longest training (s)", description="SageMaker stops the job after this long."
+        ),
+        "epochs": Param(200, type="integer", minimum=1, maximum=100000, title="Epochs"),
+        "learning_rate": Param(0.01, type="number", exclusiveMinimum=0, maximum=10, title="Learning rate"),
+        "deploy": Param(
+            True, type="boolean", title="Deploy", description="Off: train and make the model, leave the endpoint as it is."
+        ),
+        "endpoint_instance_type": Param(
+            "ml.m5.large", type="string", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$", title="Endpoint instance type"
+        ),
+        "endpoint_instance_count": Param(1, type="integer", minimum=1, maximum=100, title="Endpoint instances"),
+        "minimum_accuracy": Param(
+            0.9, type="number", minimum=0, maximum=1, title="Smoke test: lowest accuracy", description="Share of right answers, 0 to 1."
+        ),
+        "maximum_latency_ms": Param(
+            1000, type="number", exclusiveMinimum=0, title="Smoke test: longest latency (ms)", description="95th percentile of one request."
+        ),
+    },
+) as dag:
+    build_push_image = BuildPushImageOperator(
+        task_id="build_push_image",
+        context_path=str(CONTAINER),
+        repository=setting("repository"),
+        builder="codebuild",
+        project_name=setting("codebuild_project"),
+        source_bucket=setting("bucket"),
+    )
+
+    create_training_job = CreateTrainingJobOperator(
+        task_id="create_training_job",
+        image_uri=build_push_image.output,
+        config={
+            "RoleArn": setting("role_arn"),
+            "AlgorithmSpecification": {
+                "TrainingInputMode": "File",
+                "MetricDefinitions": [
+                    {"Name": "train:loss", "Regex": r"train_loss=([0-9.eE+-]+)"},
+                    {"Name": "validation:loss", "Regex": r"validation_loss=([0-9.eE+-]+)"},
+                    {"Name": "validation:accuracy", "Regex": r"validation_accuracy=([0-9.eE+-]+)"},
+                ],
+            },
+            "HyperParameters": {
+                "label_column": setting("label_column"),
+                "epochs": "{{ params.epochs }}",
+                "learning_rate": "{{ params.learning_rate }}",
+            },
+            "InputDataConfig": [channel("train"), channel("validation")],
+            "OutputDataConfig": {"S3OutputPath": f"s3://{setting('bucket')}/models"},
+            "ResourceConfig": {
+                "InstanceType": "{{ params.instance_type }}",
+                "InstanceCount": "{{ params.instance_count }}",
+                "VolumeSizeInGB": "{{ params.volume_size_gb }}",
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": "{{ params.max_runtime_seconds }}"},
+        },
+    )
+
+    wait_for_training = TrainingJobSensor(
+        task_id="wait_for_training",
+        training_job_name=create_training_job.output,
+    )
+
+    create_model = CreateModelOperator(
+        task_id="create_model",
+        training_job=wait_for_training.output,
+        config={"ExecutionRoleArn": setting("role_arn")},
+    )
+
+    create_endpoint = CreateEndpointOperator(
+        task_id="create_endpoint",
+        pre_execute=skip_unless_deploying,
+        endpoint_name=setting("endpoint_name"),
+        model_name=create_model.output,
+        config={
+            "ProductionVariants": [
+                {
+                    "VariantName": "AllTraffic",
+                    "InstanceType": "{{ params.endpoint_instance_type }}",
+                    "InitialInstanceCount": "{{ params.endpoint_instance_count }}",
+                }
+            ]
+        },
+    )
+
+    wait_for_endpoint = EndpointSensor(
+        task_id="wait_for_endpoint",
+        endpoint=create_endpoint.output,
+    )
+
+    smoke_test = InvokeSmokeTestOperator(
+        task_id="smoke_test",
+        endpoint_name=setting("endpoint_name"),
+        records=setting("smoke_test_records"),
+        label_column=setting("label_column"),
+        minimum_accuracy="{{ params.minimum_accuracy }}",
+        maximum_latency_ms="{{ params.maximum_latency_ms }}",
+    )
+
+    (
+        build_push_image
+        >> create_training_job
+        >> wait_for_training
+        >> create_model
+        >> create_endpoint
+        >> wait_for_endpoint
+        >> smoke_test
+    )

@@ -1,0 +1,1 @@
+"""An AWS that lives on this machine and really runs training and hosting containers."""

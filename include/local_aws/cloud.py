@@ -1,0 +1,92 @@
+"""Where the local AWS is, as its own services see it.
+
+Owns the address, the account and the clients with which one service reaches another: over HTTP, like
+any user. Must not know what any service does.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.config
+import botocore.session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["ACCESS_KEY", "ACCOUNT", "SECRET_KEY", "Cloud"]
+
+ACCOUNT = "123456789012"
+"""Account number that moto gives to whoever calls with unknown keys."""
+
+ACCESS_KEY = "local"
+SECRET_KEY = "local"  # noqa: S105 - any value is accepted; it must only not be a real one
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The local AWS: one address, one region, one account.
+
+    :param endpoint_url: for example ``http://127.0.0.1:4566``
+    :param region: region of every resource
+    :param state_dir: directory of this machine below which services keep their files
+    :param account: twelve digits
+    """
+
+    endpoint_url: str
+    region: str
+    state_dir: Path
+    account: str = ACCOUNT
+    _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    def client(self, service: str) -> Any:
+        """Return the boto3 client of a service, made once: clients are safe to share between threads."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make_client(service)
+            return self._clients[service]
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource, for example ``resource`` ``training-job/churn`` of ``sagemaker``."""
+        partition = botocore.session.get_session().get_partition_for_region(self.region)
+        return f"arn:{partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def credentials(self) -> dict[str, str]:
+        """Return the environment variables with which a boto3 client in a container reaches this AWS."""
+        return {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+        }
+
+    def _make_client(self, service: str) -> Any:
+        config = botocore.config.Config(
+            # An empty mapping, unlike None, keeps botocore from reading HTTPS_PROXY.
+            proxies={},
+            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=5,
+            read_timeout=60,
+            max_pool_connections=50,
+            s3={"addressing_style": "path"},
+        )
+        return _isolated_session().client(
+            service,
+            region_name=self.region,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=config,
+        )
+
+
+def _isolated_session() -> Any:
+    """Make a session that reads no profile and no file of the user who started the local AWS."""
+    core = botocore.session.Session()
+    for variable, value in (("profile", None), ("config_file", os.devnull), ("credentials_file", os.devnull)):
+        core.set_config_variable(variable, value)
+    return boto3.Session(botocore_session=core)

@@ -1,0 +1,50 @@
+"""Puts SageMaker's resources together into the one service that the gateway knows.
+
+Owns nothing but the list of resources. A new resource is one import and one line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local_aws.cloud import Cloud
+    from local_aws.container import Engine
+    from local_aws.service import Operation
+
+__all__ = ["Resource", "SageMakerService"]
+
+
+class Resource(Protocol):
+    """One kind of thing with its operations: training jobs, models, endpoints."""
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """Operations by their AWS name."""
+
+    def close(self) -> None:
+        """End whatever still runs; the local AWS is going down."""
+
+
+class SageMakerService:
+    """SageMaker's control plane.
+
+    :param cloud: where the other services are
+    :param engine: what runs the containers
+    :param stop_grace_seconds: time between SIGTERM and SIGKILL for a training container; AWS's is 120
+    """
+
+    service_name = "sagemaker"
+
+    def __init__(self, cloud: Cloud, engine: Engine, *, stop_grace_seconds: float = 120.0) -> None:
+        self._resources: list[Resource] = []
+        self.operations: dict[str, Operation] = {}
+        for resource in self._resources:
+            self.operations.update(resource.operations)
+
+    def close(self) -> None:
+        """End every running job and endpoint."""
+        for resource in self._resources:
+            resource.close()

@@ -1,0 +1,99 @@
+"""Commands of the stack: ``run`` retrains once and ends, ``ui`` stays up."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from local_stack.errors import StackError
+from local_stack.home import Home
+from local_stack.phase import Phases
+from local_stack.progress import Progress
+from local_stack.report import result_lines
+from local_stack.stack import DAG_ID, Stack, running_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+INTERRUPTED = 130
+LOOK_SECONDS = 1.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
+    # lines reach a pipe as they are made
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        return int(options.command(options))
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's grammar."""
+    top = argparse.ArgumentParser(prog="local_stack", description=__doc__.splitlines()[0] if __doc__ else None)
+    commands = top.add_subparsers(required=True)
+    run = commands.add_parser("run", help="retrain once on the local AWS, show the result, stop everything")
+    run.add_argument("--conf", type=json.loads, default={}, help='params of the run as JSON, e.g. {"epochs": 5}')
+    run.set_defaults(command=run_once)
+    ui = commands.add_parser("ui", help="keep the stack up and print the address of Airflow's UI")
+    ui.add_argument("--port", type=int, default=0, help="port of the UI; 0, the default, takes a free one")
+    ui.add_argument("--scheduled", action="store_true", help="also run the DAG on its daily schedule")
+    ui.set_defaults(command=stay_up)
+    return top
+
+
+def run_once(options: argparse.Namespace) -> int:
+    """Retrain once."""
+    phases = Phases()
+    with running_stack(Home(), phases) as stack:
+        print(f"{'':<4}local AWS at {stack.aws_endpoint}, Airflow at {stack.airflow.address}")
+        run_id = stack.airflow.trigger(DAG_ID, datetime.now(timezone.utc).isoformat(), options.conf)
+        with phases.phase("retraining run"):
+            Progress(stack.airflow, stack.processes, DAG_ID, run_id).follow()
+        print("", *result_lines(results(stack, run_id)), "", sep="\n")
+    print(f"{'total':<34} {phases.total():6.1f} s")
+    return 0
+
+
+def results(stack: Stack, run_id: str) -> dict[str, Any]:
+    """Return what each task of the run returned."""
+    tasks = stack.airflow.task_instances(DAG_ID, run_id)
+    return {task["task_id"]: stack.airflow.xcom(DAG_ID, run_id, task["task_id"]) for task in tasks}
+
+
+def stay_up(options: argparse.Namespace) -> int:
+    """Keep the stack up until someone interrupts it."""
+    with running_stack(Home(), Phases(), port=options.port, scheduled=options.scheduled) as stack:
+        partitions = stack.account.partitions
+        print(f"""
+Airflow      {stack.airflow.address}/dags/{DAG_ID}   (no password: it listens on this machine only)
+local AWS    {stack.aws_endpoint}   (for boto3: export AWS_ENDPOINT_URL={stack.aws_endpoint})
+backfill     press Trigger, then Backfill, from {partitions[0]} to {partitions[2]}: one run for each day with data
+stop         Ctrl-C
+""")
+        while True:
+            stack.processes.check()
+            time.sleep(LOOK_SECONDS)
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Turn a signal into the exception that unwinds the stack."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Where the stack keeps what it makes: one folder inside the checkout.
+
+Owns the layout of ``.local`` and the lock that lets one stack at a time use it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local_stack.errors import AlreadyRunningError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CHECKOUT", "Home"]
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folders and files of one stack.
+
+    :param root: the folder that holds all of it; ``.local`` of the checkout unless a test says otherwise
+    """
+
+    root: Path = CHECKOUT / ".local"
+
+    @property
+    def airflow(self) -> Path:
+        """``AIRFLOW_HOME``."""
+        return self.root / "airflow"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of this life of the stack."""
+        return self.airflow / "airflow.db"
+
+    @property
+    def empty_database(self) -> Path:
+        """A migrated, empty database; every start begins with a copy of it."""
+        return self.root / "empty-airflow.db"
+
+    @property
+    def logs(self) -> Path:
+        """Output of the parts, one file each."""
+        return self.root / "logs"
+
+    @property
+    def aws_state(self) -> Path:
+        """What the local AWS keeps while it lives."""
+        return self.root / "aws"
+
+    @property
+    def cache(self) -> Path:
+        """What outlives a stack: the environments that container images were given."""
+        return self.root / "cache"
+
+    @property
+    def processes(self) -> Path:
+        """Which processes this stack started, for the next start to clean up after a crash."""
+        return self.root / "processes.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the home for this process; raise AlreadyRunningError when another stack holds it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        holder = self.root / "lock"
+        with holder.open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                message = f"a stack already runs in {self.root} ({lock.read().strip()}): stop it first, or use its UI"
+                raise AlreadyRunningError(message) from None
+            try:
+                yield
+            finally:
+                lock.truncate(0)
+
+    def note_holder(self, text: str) -> None:
+        """Say in the lock file who holds the home; shown to whoever finds it locked."""
+        (self.root / "lock").write_text(text)
+
+    def clear(self) -> None:
+        """Remove what an earlier life left, but for the cache and the empty database."""
+        for folder in (self.airflow, self.logs, self.aws_state):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)

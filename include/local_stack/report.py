@@ -1,0 +1,48 @@
+"""The result of a run as a person wants to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["result_lines"]
+
+
+def result_lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of the result table and of what was made.
+
+    :param results: return value of each task by task id
+    """
+    smoke_test = results.get("smoke_test")
+    if smoke_test:
+        yield from prediction_lines(smoke_test)
+        yield ""
+    yield from made_lines(results)
+
+
+def prediction_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield label, prediction and verdict of each record, then the sums."""
+    yield f"{'record':>6}  {'label':<14} {'prediction':<14} correct?"
+    for number, answer in enumerate(report["predictions"], 1):
+        verdict = "yes" if answer["correct"] else "NO"
+        yield f"{number:>6}  {answer['label']!s:<14} {answer['prediction']!s:<14} {verdict}"
+    latency = report["latency_ms"]
+    yield ""
+    yield f"accuracy   {report['accuracy']:.1%}  ({report['correct']} of {report['records']} records)"
+    yield f"latency    p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, max {latency['max']:.1f} ms"
+
+
+def made_lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what stands on AWS now."""
+    training, endpoint = results.get("wait_for_training") or {}, results.get("wait_for_endpoint") or {}
+    facts = {
+        "image": results.get("build_push_image"),
+        "job": training.get("training_job_name"),
+        "metrics": ", ".join(f"{name} {value:.4g}" for name, value in training.get("metrics", {}).items()),
+        "model": results.get("create_model"),
+        "endpoint": endpoint.get("endpoint_name"),
+        "config": endpoint.get("endpoint_config_name"),
+    }
+    for name, fact in facts.items():
+        if fact:
+            yield f"{name:<10} {fact}"

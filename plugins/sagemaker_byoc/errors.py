@@ -1,0 +1,111 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    SageMakerByocError
+    ├── RequestError                 a field of the user's input is not allowed
+    │   └── BuildContextError        the folder to build from is not usable
+    ├── JobMismatchError             a job of this run's name exists, but it is not the job asked for now
+    ├── ImageBuildError              the build ran and failed, or left no image behind
+    ├── TrainingJobFailedError       the job ended Failed
+    ├── TrainingJobStoppedError      the job ended Stopped: by a person, by MaxRuntime, by a lost spot instance
+    ├── EndpointFailedError          the endpoint ended Failed, OutOfService or UpdateRollbackFailed
+    ├── EndpointRolledBackError      the endpoint serves again what it served before
+    ├── EndpointSupersededError      the endpoint serves what another run asked for
+    └── SmokeTestError               the endpoint answers, but not well enough
+
+Owns the texts' form, not the facts in them. Knows neither Airflow nor boto3. Every error survives pickling,
+since Airflow moves them between processes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "BuildContextError",
+    "EndpointFailedError",
+    "EndpointRolledBackError",
+    "EndpointSupersededError",
+    "ImageBuildError",
+    "JobMismatchError",
+    "RequestError",
+    "SageMakerByocError",
+    "SmokeTestError",
+    "TrainingJobFailedError",
+    "TrainingJobStoppedError",
+]
+
+
+class SageMakerByocError(Exception):
+    """What this package raises on its own account.
+
+    ``permanent`` says that the same call would fail the same way again, so that a retry only costs money and time.
+    """
+
+    permanent: ClassVar[bool] = True
+
+
+class RequestError(SageMakerByocError):
+    """A field of the input is not allowed; nothing has been created.
+
+    :param field: where it is, as the user wrote it, for example ``config.ResourceConfig.InstanceType``
+    :param given: what stood there
+    :param allowed: what may stand there
+    :param remedy: what to do, when that does not follow from ``allowed``
+    """
+
+    def __init__(self, field: str, given: Any, allowed: str, remedy: str = "") -> None:
+        super().__init__(field, given, allowed, remedy)
+        self.field = field
+        self.given = given
+        self.allowed = allowed
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        text = f"{self.field}: got {self.given!r}; allowed is {self.allowed}."
+        return f"{text} {self.remedy}" if self.remedy else text
+
+
+class BuildContextError(RequestError):
+    """The folder to build the image from is missing, empty, too large or without its Dockerfile."""
+
+
+class JobMismatchError(SageMakerByocError):
+    """A job of this run's name exists with another image, other inputs or other hyperparameters."""
+
+
+class ImageBuildError(SageMakerByocError):
+    """The image build failed, or it succeeded and ECR does not hold the image."""
+
+
+class TrainingJobFailedError(SageMakerByocError):
+    """The training job ended Failed.
+
+    :param message: the whole story: FailureReason, last log lines, console link
+    :param transient: the platform failed (capacity, internal error), not the algorithm or the request
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class TrainingJobStoppedError(SageMakerByocError):
+    """The training job ended Stopped, which the stock waiters take for success."""
+
+
+class EndpointFailedError(SageMakerByocError):
+    """The endpoint does not serve."""
+
+
+class EndpointRolledBackError(SageMakerByocError):
+    """The update failed and AWS put the earlier configuration back."""
+
+
+class EndpointSupersededError(SageMakerByocError):
+    """Another deployment replaced the one that was waited for."""
+
+
+class SmokeTestError(SageMakerByocError):
+    """The endpoint's answers are wrong, too slow or not readable."""

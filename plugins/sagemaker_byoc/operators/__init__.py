@@ -1,0 +1,1 @@
+"""Tasks that make something on AWS, one module a noun."""

@@ -1,0 +1,1 @@
+"""Tasks that wait for something on AWS, one module a noun."""
