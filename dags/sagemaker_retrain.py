@@ -1,5 +1,4 @@
-"""
-# Retrain, deploy and prove a model of your own
+"""Retrain, deploy and prove a model of your own.
 
 Builds the image from `container/`, trains it on SageMaker on the partition of the run's day, puts the new model
 behind the endpoint, and asks the endpoint questions whose answers are known.
@@ -104,26 +103,48 @@ with DAG(
             description="For example ml.m5.2xlarge (CPU) or ml.g5.xlarge (GPU).",
         ),
         "instance_count": Param(
-            1, type="integer", minimum=1, maximum=100, title="Training instances", description="More than one trains distributed."
+            1,
+            type="integer",
+            minimum=1,
+            maximum=100,
+            title="Training instances",
+            description="More than one trains distributed.",
         ),
         "volume_size_gb": Param(75, type="integer", minimum=1, maximum=16384, title="Training volume (GB)"),
         "max_runtime_seconds": Param(
-            86400, type="integer", minimum=60, maximum=2419200, title="Longest training (s)", description="SageMaker stops the job after this long."
+            86400,
+            type="integer",
+            minimum=60,
+            maximum=2419200,
+            title="Longest training (s)",
+            description="SageMaker stops the job after this long.",
         ),
         "epochs": Param(200, type="integer", minimum=1, maximum=100000, title="Epochs"),
         "learning_rate": Param(0.01, type="number", exclusiveMinimum=0, maximum=10, title="Learning rate"),
         "deploy": Param(
-            True, type="boolean", title="Deploy", description="Off: train and make the model, leave the endpoint as it is."
+            True,
+            type="boolean",
+            title="Deploy",
+            description="Off: train and make the model, leave the endpoint as it is.",
         ),
         "endpoint_instance_type": Param(
             "ml.m5.large", type="string", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$", title="Endpoint instance type"
         ),
         "endpoint_instance_count": Param(1, type="integer", minimum=1, maximum=100, title="Endpoint instances"),
         "minimum_accuracy": Param(
-            0.9, type="number", minimum=0, maximum=1, title="Smoke test: lowest accuracy", description="Share of right answers, 0 to 1."
+            0.9,
+            type="number",
+            minimum=0,
+            maximum=1,
+            title="Smoke test: lowest accuracy",
+            description="Share of right answers, 0 to 1.",
         ),
         "maximum_latency_ms": Param(
-            1000, type="number", exclusiveMinimum=0, title="Smoke test: longest latency (ms)", description="95th percentile of one request."
+            1000,
+            type="number",
+            exclusiveMinimum=0,
+            title="Smoke test: longest latency (ms)",
+            description="95th percentile of one request.",
         ),
     },
 ) as dag:

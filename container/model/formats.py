@@ -68,7 +68,7 @@ class RequestReader:
         """Return the rows of a JSON body; a list of plain values or an object of features is one row."""
         rows = content
         if isinstance(content, dict):
-            rows = content["instances"] if "instances" in content else [content]
+            rows = content.get("instances", [content])
         if not isinstance(rows, list):
             message = f"The body does not hold rows; {EXPECTED_JSON}."
             raise BadRequestError(message)

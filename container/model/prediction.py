@@ -1,5 +1,6 @@
 """Answer requests with a trained model."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,9 +45,9 @@ class TabularPredictor:
         """Answer each row, or refuse a row so far out that the network's arithmetic overflows."""
         with torch.inference_mode():
             outputs = self._network(self._schema.scale.apply(batch).to(self._device)).double().cpu()
-        finite = outputs.isfinite().all(dim=1)
-        if not finite.all():
-            message = f"Row {int(finite.logical_not().nonzero()[0]) + 1}: the values are too large to predict from."
+        if not math.isfinite(outputs.sum().item()):
+            row = int(outputs.isfinite().all(dim=1).logical_not().nonzero()[0]) + 1
+            message = f"Row {row}: the values are too large to predict from."
             raise BadRequestError(message)
         return self._labels(outputs) if self._schema.classes else self._values(outputs)
 

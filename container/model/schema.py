@@ -6,6 +6,7 @@ The schema is agreed by all hosts before training, is stored with the model, and
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -33,9 +34,13 @@ class Scale:
 
     def apply(self, matrix: Matrix) -> torch.Tensor:
         """Return the matrix in standard units."""
+        mean, deviation = self._arrays
         with np.errstate(over="ignore"):
-            scaled = ((matrix - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
-        return torch.from_numpy(scaled)
+            return torch.from_numpy(((matrix - mean) / deviation).astype(np.float32))
+
+    @cached_property
+    def _arrays(self) -> tuple[Matrix, Matrix]:
+        return np.array(self.mean), np.array(self.deviation)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def _column(given: Any) -> str:
 
 
 def _layers(given: Any) -> tuple[int, ...]:
-    """Accept ``32,16``, ``[32, 16]`` and ``32``."""
+    """Accept ``16,8``, ``[16, 8]`` and ``16``."""
     parts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else [given]
     width = _whole(1, 8192)
     try:
@@ -61,7 +61,7 @@ def _layers(given: Any) -> tuple[int, ...]:
     except ValueError:
         layers = ()
     if not 1 <= len(layers) <= 16:
-        message = "1 to 16 layer widths from 1 to 8192, such as 32,16"
+        message = "1 to 16 layer widths from 1 to 8192, such as 16,8"
         raise ValueError(message)
     return layers
 
@@ -93,10 +93,10 @@ class Settings:
     label_column: str = _setting("label", _column)
     task: str = _setting("auto", _one_of(TASKS))
     epochs: int = _setting(100, _whole(1, 100_000))
-    learning_rate: float = _setting(0.01, _between(0, 10, open_ended=True))
+    learning_rate: float = _setting(0.005, _between(0, 10, open_ended=True))
     batch_size: int = _setting(16, _whole(1, 1_000_000))
-    hidden_units: tuple[int, ...] = _setting((32, 16), _layers)
-    dropout: float = _setting(0.0, _between(0, 0.95))
+    hidden_units: tuple[int, ...] = _setting((16, 8), _layers)
+    dropout: float = _setting(0.1, _between(0, 0.95))
     weight_decay: float = _setting(0.01, _between(0, 10))
     early_stopping_patience: int = _setting(20, _whole(1, 100_000))
     validation_fraction: float = _setting(0.2, _between(0, 1, open_ended=True))
@@ -106,17 +106,24 @@ class Settings:
     def parse(cls, hyperparameters: Mapping[str, Any]) -> "Settings":
         """Return the settings, or raise one ``ConfigurationError`` that names everything wrong."""
         known = {item.name: item.metadata["parse"] for item in fields(cls)}
-        problems = [_unknown(name, known) for name in hyperparameters if name not in known]
         values: dict[str, Any] = {}
-        for name in known.keys() & hyperparameters.keys():
-            try:
-                values[name] = known[name](hyperparameters[name])
-            except ValueError as error:
-                problems.append(f"{name} is {hyperparameters[name]!r}, expected {error}")
+        problems = []
+        for name, given in sorted(hyperparameters.items()):
+            problem = _try(known[name], name, given, values) if name in known else _unknown(name, known)
+            problems += [problem] if problem else []
         if problems:
-            message = f"Hyperparameters refused: {'; '.join(sorted(problems))}."
+            message = f"Hyperparameters refused: {'; '.join(problems)}."
             raise ConfigurationError(message)
         return cls(**values)
+
+
+def _try(parser: Parser, name: str, given: Any, values: dict[str, Any]) -> str:
+    """Put the parsed value among the values, or return what is wrong with it."""
+    try:
+        values[name] = parser(given)
+    except ValueError as error:
+        return f"{name} is {given!r}, expected {error}"
+    return ""
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

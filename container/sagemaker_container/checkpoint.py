@@ -36,14 +36,17 @@ class CheckpointStore:
 
     def latest(self) -> dict[str, Any] | None:
         """Return the newest checkpoint that can be read, or None."""
-        for file in self._newest_first():
-            try:
-                state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-            except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-                report(f"checkpoint {file.name} cannot be read and is passed over: {error}".splitlines()[0])
-            else:
-                return state
-        return None
+        readable = (state for file in self._newest_first() if (state := _read(file)) is not None)
+        return next(readable, None)
 
     def _newest_first(self) -> list[Path]:
         return sorted(self._directory.glob("checkpoint-*.pt"), reverse=True)
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        report(f"checkpoint {file.name} cannot be read and is passed over: {error}".splitlines()[0])
+        return None
+    return state

@@ -10,10 +10,10 @@ import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
-import torch.distributed
+from torch import distributed
 
 from sagemaker_container.configuration import Hosts
 from sagemaker_container.errors import ConfigurationError, PeerLostError
@@ -41,7 +41,7 @@ class Cluster:
         """Return the sum of a tensor over all hosts."""
         if self.size > 1:
             with _peers():
-                torch.distributed.all_reduce(values)
+                distributed.all_reduce(values)
         return values
 
     def gather(self, value: T) -> list[T]:
@@ -49,7 +49,7 @@ class Cluster:
         values: list[T | None] = [value] * self.size
         if self.size > 1:
             with _peers():
-                torch.distributed.all_gather_object(values, value)
+                distributed.all_gather_object(values, value)
         return cast("list[T]", values)
 
     def wait_for_all(self) -> None:
@@ -67,7 +67,7 @@ def joined(hosts: Hosts) -> Iterator[Cluster]:
     try:
         yield Cluster(hosts.rank, len(hosts.names))
     finally:
-        torch.distributed.destroy_process_group()
+        distributed.destroy_process_group()
 
 
 def _join(hosts: Hosts) -> None:
@@ -76,7 +76,7 @@ def _join(hosts: Hosts) -> None:
     _choose_interface(hosts, resolved)
     with _peers():
         store = _open_store(resolved, _port(), hosts)
-        torch.distributed.init_process_group("gloo", store=store, rank=hosts.rank, world_size=len(hosts.names))
+        distributed.init_process_group("gloo", store=store, rank=hosts.rank, world_size=len(hosts.names))
 
 
 def _port() -> int:
@@ -107,7 +107,7 @@ def _choose_interface(hosts: Hosts, leader_address: str) -> None:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", str(interface))
 
 
-def _open_store(address: str, port: int, hosts: Hosts) -> torch.distributed.TCPStore:
+def _open_store(address: str, port: int, hosts: Hosts) -> Any:
     """Open the meeting point: the leader listens, the others connect and retry until it does.
 
     The store listens on every interface unless it is handed a socket, and a group on the loopback address must not
@@ -116,7 +116,7 @@ def _open_store(address: str, port: int, hosts: Hosts) -> torch.distributed.TCPS
     descriptor = None
     if hosts.rank == 0 and _is_loopback(address):
         descriptor = socket.create_server((address, port)).detach()
-    return torch.distributed.TCPStore(
+    return distributed.TCPStore(  # type: ignore[attr-defined]  # public, but torch does not mark it as exported
         address,
         port,
         len(hosts.names),

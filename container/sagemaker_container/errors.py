@@ -6,6 +6,7 @@
     ├── JobError                      the training job ends Failed with this text as its reason
     │   ├── ConfigurationError        hyperparameters, channels or hosts are not usable
     │   ├── TrainingDataError         the files of a channel are not usable
+    │   ├── TrainingDivergedError     the loss is no longer a finite number
     │   └── PeerLostError             another host of the job is gone
     ├── ModelLoadError                the artifact is not usable, so ``serve`` does not start
     └── RequestError                  answered with its HTTP status and this text
@@ -30,6 +31,10 @@ class ConfigurationError(JobError):
 
 class TrainingDataError(JobError):
     """The files of a channel are not usable."""
+
+
+class TrainingDivergedError(JobError):
+    """The loss is no longer a finite number."""
 
 
 class PeerLostError(JobError):

@@ -5,6 +5,8 @@ Owns the order in which things start and stop. Must not know requests or command
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local_aws.cloud import Cloud
@@ -14,18 +16,33 @@ from local_aws.sagemaker.service import SageMakerService
 from local_aws.server import HttpServer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from local_aws.container import Engine
+    from local_aws.service import Service
 
-__all__ = ["LocalAws"]
+__all__ = ["Backing", "LocalAws"]
+
+_CLIENTS_OF_FIRST_JOB = ("iam", "s3", "ecr", "events", "logs", "cloudwatch")
+
+
+@dataclass(frozen=True)
+class Backing:
+    """What runs containers, and the services that can exist only with it.
+
+    :param services: further services, for example the one that builds this engine's images
+    """
+
+    engine: Engine
+    services: Sequence[Service] = ()
 
 
 class LocalAws:
     """A local AWS that answers from ``start`` to ``stop``; also a context manager.
 
-    :param engine: what runs the containers
+    :param make_backing: gets the cloud, whose address is known by then
     :param state_dir: where services keep their files; made when it is missing
     :param port: TCP port on loopback; 0 takes a free one
     :param region: region of every resource
@@ -35,7 +52,7 @@ class LocalAws:
 
     def __init__(
         self,
-        engine: Engine,
+        make_backing: Callable[[Cloud], Backing],
         state_dir: Path,
         *,
         port: int = 0,
@@ -44,19 +61,22 @@ class LocalAws:
     ) -> None:
         self._server = HttpServer(port=port)
         state_dir.mkdir(parents=True, exist_ok=True)
-        self._engine = engine
         self.cloud = Cloud(self._server.endpoint_url, region, state_dir.resolve())
-        self._sagemaker = SageMakerService(self.cloud, engine, stop_grace_seconds=stop_grace_seconds)
-        self._gateway = Gateway(make_moto_app(), {"engine": engine.name, "region": region})
-        self._gateway.register(self._sagemaker)
+        backing = make_backing(self.cloud)
+        self._engine = backing.engine
+        self._sagemaker = SageMakerService(self.cloud, self._engine, stop_grace_seconds=stop_grace_seconds)
+        self._gateway = Gateway(make_moto_app(), {"engine": self._engine.name, "region": region})
+        for service in (self._sagemaker, *backing.services):
+            self._gateway.register(service)
 
     def start(self) -> None:
         """End what an earlier life left running, then begin to answer."""
         self._engine.reap()
         self._server.start(self._gateway)
+        threading.Thread(target=self._warm_up, name="local-aws-warm-up", daemon=True).start()
 
     def stop(self) -> None:
-        """End every container, then stop answering: containers that end may still write logs and artifacts."""
+        """End every container, then stop answering: a container that ends may still write its log."""
         self._sagemaker.close()
         self._server.stop()
 
@@ -68,3 +88,8 @@ class LocalAws:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _warm_up(self) -> None:
+        """Make the clients that the first job needs, each of which takes a tenth of a second, before it comes."""
+        for service in _CLIENTS_OF_FIRST_JOB:
+            self.cloud.client(service)

@@ -41,6 +41,7 @@ class Cloud:
     region: str
     state_dir: Path
     account: str = ACCOUNT
+    _session: Any = field(default_factory=lambda: _isolated_session(), init=False, repr=False, compare=False)
     _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
@@ -53,7 +54,7 @@ class Cloud:
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource, for example ``resource`` ``training-job/churn`` of ``sagemaker``."""
-        partition = botocore.session.get_session().get_partition_for_region(self.region)
+        partition = self._session.get_partition_for_region(self.region)
         return f"arn:{partition}:{service}:{self.region}:{self.account}:{resource}"
 
     def credentials(self) -> dict[str, str]:
@@ -74,7 +75,7 @@ class Cloud:
             max_pool_connections=50,
             s3={"addressing_style": "path"},
         )
-        return _isolated_session().client(
+        return self._session.client(
             service,
             region_name=self.region,
             endpoint_url=self.endpoint_url,

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from local_stack.errors import StackError
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     top = argparse.ArgumentParser(prog="local_stack", description=__doc__.splitlines()[0] if __doc__ else None)
+    top.add_argument("--home", type=Path, default=Home().root, help="folder for all that the stack makes")
     commands = top.add_subparsers(required=True)
     run = commands.add_parser("run", help="retrain once on the local AWS, show the result, stop everything")
     run.add_argument("--conf", type=json.loads, default={}, help='params of the run as JSON, e.g. {"epochs": 5}')
@@ -59,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 def run_once(options: argparse.Namespace) -> int:
     """Retrain once."""
     phases = Phases()
-    with running_stack(Home(), phases) as stack:
+    with running_stack(Home(options.home), phases) as stack:
         print(f"{'':<4}local AWS at {stack.aws_endpoint}, Airflow at {stack.airflow.address}")
         run_id = stack.airflow.trigger(DAG_ID, datetime.now(timezone.utc).isoformat(), options.conf)
         with phases.phase("retraining run"):
@@ -77,7 +79,7 @@ def results(stack: Stack, run_id: str) -> dict[str, Any]:
 
 def stay_up(options: argparse.Namespace) -> int:
     """Keep the stack up until someone interrupts it."""
-    with running_stack(Home(), Phases(), port=options.port, scheduled=options.scheduled) as stack:
+    with running_stack(Home(options.home), Phases(), port=options.port, scheduled=options.scheduled) as stack:
         partitions = stack.account.partitions
         print(f"""
 Airflow      {stack.airflow.address}/dags/{DAG_ID}   (no password: it listens on this machine only)

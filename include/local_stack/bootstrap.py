@@ -1,17 +1,17 @@
 """Make the project's Python environment.
 
 Runs on whatever ``python3`` the machine has, before anything is installed: standard library only, and
-written so that an old Python can still read it and say that it is too old. One line says what is wrong.
+written so that an old Python 3 can still read it and say that it is too old. One line says what is wrong.
 """
 
 import argparse
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 LOWEST, NEWEST = (3, 10), (3, 13)
 GIGABYTE = 1024**3
@@ -21,107 +21,105 @@ class BootstrapError(Exception):
     """Something that the person at the terminal has to change; the text is the one line to show."""
 
 
-def main(argv=None):
+def main(argv: "list[str] | None" = None) -> int:
     """Bring the environment up to date and print how long it took; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("environment", help="folder of the environment, made if missing")
-    parser.add_argument("requirements", nargs="+", help="requirements files, installed in this order")
+    parser = argparse.ArgumentParser(description="Make or update a Python environment.")
+    parser.add_argument("environment", type=Path, help="folder of the environment, made if missing")
+    parser.add_argument("requirements", type=Path, nargs="+", help="requirements files, installed together")
     parser.add_argument("--free-gigabytes", type=float, default=3.0, help="refuse to start with less disk than this")
     options = parser.parse_args(argv)
     started = time.monotonic()
     try:
         made = bring_up_to_date(options.environment, options.requirements, options.free_gigabytes)
     except BootstrapError as error:
-        sys.stderr.write("error: %s\n" % error)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     if made:
-        sys.stdout.write("%-34s made in %.1f s\n" % (options.environment, time.monotonic() - started))
+        print(f"{'environment ' + str(options.environment):<34} {time.monotonic() - started:6.1f} s")
     return 0
 
 
-def bring_up_to_date(environment, requirements, free_gigabytes):
+def bring_up_to_date(environment: Path, requirements: "list[Path]", free_gigabytes: float) -> bool:
     """Make the environment unless it was made from these very requirements; return whether it was made."""
     check_python()
-    stamp = os.path.join(environment, "made-from")
+    stamp = environment / "made-from"
     wanted = fingerprint(requirements)
-    os.makedirs(os.path.dirname(os.path.abspath(environment)), exist_ok=True)
-    with open(environment.rstrip("/") + ".lock", "w") as lock:
+    with beside(environment, ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if read(stamp) == wanted:
             return False
         check_disk(environment, free_gigabytes)
         make(environment, requirements)
-        with open(stamp, "w") as file:
-            file.write(wanted)
+        stamp.write_text(wanted)
     return True
 
 
-def check_python():
+def check_python() -> None:
     """Refuse a Python that Airflow or PyTorch does not run on."""
-    here = sys.version_info[:2]
+    here = tuple(sys.version_info[:2])
     if not LOWEST <= here <= NEWEST:
-        raise BootstrapError(
-            "Python %d.%d is %s; use Python 3.10 to 3.13, for example: make run PYTHON=python3.11"
-            % (here[0], here[1], "too old" if here < LOWEST else "too new")
-        )
+        verdict = "too old" if here < LOWEST else "too new"
+        remedy = "use Python 3.10 to 3.13, for example: make run PYTHON=python3.11"
+        raise BootstrapError(f"Python {here[0]}.{here[1]} is {verdict}; {remedy}")
 
 
-def check_disk(environment, free_gigabytes):
+def check_disk(environment: Path, free_gigabytes: float) -> None:
     """Refuse to begin an installation that would fill the disk."""
-    folder = os.path.dirname(os.path.abspath(environment))
-    free = shutil.disk_usage(folder).free / GIGABYTE
+    folder = environment.absolute().parent
+    free = shutil.disk_usage(str(folder)).free / GIGABYTE
     if free < free_gigabytes:
         raise BootstrapError(
-            "%.1f GB free on the disk of %s; %s needs %.1f GB: free some space"
-            % (free, folder, environment, free_gigabytes)
+            f"{free:.1f} GB free on the disk of {folder}; {environment} needs {free_gigabytes:.1f} GB: free some space"
         )
 
 
-def make(environment, requirements):
+def make(environment: Path, requirements: "list[Path]") -> None:
     """Create the environment and install the requirements files, keeping pip's output in a log."""
-    log_name = os.path.abspath(environment.rstrip("/")) + ".log"
-    sys.stdout.write("%-34s installing, see %s\n" % (environment, os.path.relpath(log_name)))
-    sys.stdout.flush()
-    pip = os.path.join(environment, "bin", "python"), "-m", "pip", "--disable-pip-version-check"
-    with open(log_name, "w") as log:
-        run([sys.executable, "-m", "venv", "--clear", environment], log, "no environment could be made")
-        arguments = [part for name in requirements for part in ("-r", name)]
-        run([*pip, "install", "--quiet", "--progress-bar=off", *arguments], log, "a package does not install")
+    log = beside(environment, ".log")
+    print(f"environment {environment}: installing, see {log}", flush=True)
+    log.write_text("")
+    run([sys.executable, "-m", "venv", "--clear", str(environment)], log, "no environment could be made")
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    arguments = [part for name in requirements for part in ("-r", str(name))]
+    run([*pip, "install", "--quiet", "--progress-bar=off", *arguments], log, "a package does not install")
 
 
-def run(command, log, complaint):
-    """Run a command into the log; raise with the log's last line when it fails."""
-    if subprocess.call(command, stdout=log, stderr=subprocess.STDOUT):
-        log.flush()
-        lines = [line for line in read(log.name).splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["no output"]
-        raise BootstrapError("%s: %s (all of it in %s)" % (complaint, errors[-1], log.name))
+def run(command: "list[str]", log: Path, complaint: str) -> None:
+    """Run a command into the log; raise with the line that matters when it fails."""
+    with log.open("a") as output:
+        code = subprocess.call(command, stdout=output, stderr=subprocess.STDOUT)
+    if code:
+        lines = [line for line in read(log).splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("ERROR")] or lines or ["it printed nothing"]
+        raise BootstrapError(f"{complaint}: {errors[-1]} (all of it in {log})")
 
 
-def fingerprint(requirements):
-    """Return a text that changes when the Python or a requirements file changes."""
+def fingerprint(requirements: "list[Path]") -> str:
+    """Return a text that changes when the Python, a requirements file or a file that it names changes."""
     digest = hashlib.sha256(sys.version.encode())
-    for name in [*requirements, *constraints(requirements)]:
+    for name in [*requirements, *named_files(requirements)]:
         digest.update(read(name).encode())
     return digest.hexdigest()
 
 
-def constraints(requirements):
+def named_files(requirements: "list[Path]") -> "list[Path]":
     """Return the files that the requirements name in ``-c`` and ``-r`` lines, relative to their own folder."""
     found = []
     for name in requirements:
-        for line in read(name).splitlines():
-            words = line.split()
-            if words[:1] in (["-c"], ["-r"]):
-                found.append(os.path.join(os.path.dirname(name), words[1]))
+        pairs = [line.split() for line in read(name).splitlines()]
+        found += [name.parent / words[1] for words in pairs if words[:1] in (["-c"], ["-r"])]
     return found
 
 
-def read(name):
+def beside(environment: Path, suffix: str) -> Path:
+    """Return the file that belongs to the environment and outlives it."""
+    return environment.parent / (environment.name + suffix)
+
+
+def read(name: Path) -> str:
     """Return the file's text, empty when there is none."""
     try:
-        with open(name) as file:
-            return file.read()
+        return name.read_text()
     except OSError:
         return ""
 

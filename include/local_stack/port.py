@@ -22,6 +22,8 @@ def free_port(wanted: int = 0) -> int:
         try:
             probe.bind((LOOPBACK, wanted))
         except OSError as error:
-            raise StackError(f"port {wanted} cannot be used ({error.strerror}): choose another, or 0 for any") from error
+            raise StackError(
+                f"port {wanted} cannot be used ({error.strerror}): choose another, or 0 for any"
+            ) from error
         number: int = probe.getsockname()[1]
     return number

@@ -23,7 +23,7 @@ from local_stack.process import Processes, last_lines
 from local_stack.seed import REGION, VARIABLE, Account, seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from local_stack.phase import Phases
 
@@ -53,11 +53,14 @@ class Stack:
 
 
 @contextmanager
-def running_stack(home: Home, phases: Phases, *, port: int = 0, scheduled: bool = False) -> Iterator[Stack]:
+def running_stack(
+    home: Home, phases: Phases, *, port: int = 0, scheduled: bool = False, settings: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
     """Start the local AWS and Airflow, yield them ready for a run, and leave no process behind.
 
     :param port: of Airflow's UI, 0 for any that is free
     :param scheduled: whether the DAG also runs on its schedule
+    :param settings: further settings of Airflow, as ``SECTION__KEY``
     :raises StackError: with the one line that says what is wrong
     """
     with home.locked():
@@ -70,6 +73,7 @@ def running_stack(home: Home, phases: Phases, *, port: int = 0, scheduled: bool 
         environment = airflow_environment(
             home, os.environ, port=airflow_port, aws_endpoint=aws_endpoint, region=REGION, scheduled=scheduled
         )
+        environment |= {f"AIRFLOW__{name}": value for name, value in (settings or {}).items()}
         try:
             with phases.phase("database"):
                 prepare_database(home, environment)

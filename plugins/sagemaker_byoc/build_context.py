@@ -1,8 +1,8 @@
 """The folder an image is built from, known by what is in it.
 
-Owns which files belong to the build, the address computed from them, and the archive that carries them to the builder.
-Two folders with the same content have the same address on every machine, so an image that exists need not be built again.
-Knows neither Airflow nor AWS nor who builds.
+Owns which files belong to the build, the address computed from them, and the archive that carries them to the
+builder. Two folders with the same content have the same address on every machine, so an image that exists need not
+be built again. Knows neither Airflow nor AWS nor who builds.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import os
 import re
 import stat
 import zipfile
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from sagemaker_byoc.dockerignore import Dockerignore
 from sagemaker_byoc.errors import BuildContextError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["MAXIMUM_BYTES", "BuildContext", "ContextFile"]
 
@@ -51,9 +53,9 @@ class ContextFile:
 class BuildContext:
     """A folder and the choices of ``docker build`` that decide what comes out of it.
 
-    The Dockerfile and the ignore file always belong to the context, as with Docker, whatever the ignore file says. The
-    ignore file is ``<dockerfile>.dockerignore`` if there is one, otherwise ``.dockerignore``. Empty folders do not count. A
-    symbolic link counts as the file that it leads to.
+    The Dockerfile and the ignore file always belong to the context, as with Docker, whatever the ignore file says.
+    The ignore file is ``<dockerfile>.dockerignore`` if there is one, otherwise ``.dockerignore``. Empty folders do
+    not count. A symbolic link counts as the file that it leads to.
 
     :param path: the folder
     :param dockerfile: relative to the folder
@@ -74,8 +76,8 @@ class BuildContext:
     def files(self) -> tuple[ContextFile, ...]:
         """List what belongs to the build, ordered by name.
 
-        :raises BuildContextError: the folder is missing, empty, too large, without its Dockerfile, or holds something that
-            cannot be carried to a builder
+        :raises BuildContextError: the folder is missing, empty, too large, without its Dockerfile, or holds
+            something that cannot be carried to a builder
         """
         self._check_choices()
         ignore_name, ignore = self._ignore()

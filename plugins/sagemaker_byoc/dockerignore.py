@@ -1,8 +1,8 @@
 """Which files of a build context Docker would leave out.
 
-Owns the rules of ``.dockerignore``, which differ from git's: every pattern is anchored at the root of the context, the
-last pattern that matches decides, and ``!`` brings a file back even out of a folder that is left out. ``pathspec``, which
-Airflow brings along, follows git and is therefore not used. Knows nothing of files on disk.
+Owns the rules of ``.dockerignore``, which differ from git's: every pattern is anchored at the root of the context,
+the last pattern that matches decides, and ``!`` brings a file back even out of a folder that is left out.
+``pathspec``, which Airflow brings along, follows git and is therefore not used. Knows nothing of files on disk.
 
 Source of the rules: https://docs.docker.com/build/concepts/context/#dockerignore-files and the behaviour of
 ``moby/patternmatcher``, which the page describes.
@@ -65,18 +65,18 @@ def _ancestry(path: str) -> list[str]:
 def _rule(line: str, number: int) -> _Rule | None:
     if line.startswith("#") or not line.strip():
         return None
+    where = f".dockerignore line {number}"
     pattern = line.strip()
     brings_back = pattern.startswith("!")
     if brings_back:
         pattern = pattern[1:].strip()
     if not pattern:
-        raise BuildContextError(f".dockerignore line {number}", line, "a pattern after the '!'")
+        raise BuildContextError(where, line, "a pattern after the '!'")
     try:
         return _Rule(re.compile(_expression(_clean(pattern)), re.DOTALL), brings_back)
     except re.error as error:
-        raise BuildContextError(
-            f".dockerignore line {number}", line, "a pattern of *, **, ? and [a-z]", f"It does not parse: {error}."
-        ) from error
+        remedy = f"It does not parse: {error}."
+        raise BuildContextError(where, line, "a pattern of *, **, ? and [a-z]", remedy) from error
 
 
 def _clean(pattern: str) -> str:

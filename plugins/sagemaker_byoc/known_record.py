@@ -1,7 +1,7 @@
 """Records whose right answer is known, and the request bodies made from them.
 
-Owns how records are read, checked and written for an endpoint. Everything that can be wrong with them is found here, before
-any request is sent. Knows neither Airflow nor AWS nor where the text came from.
+Owns how records are read, checked and written for an endpoint. Everything that can be wrong with them is found
+here, before any request is sent. Knows neither Airflow nor AWS nor where the text came from.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ def _header(names: list[str], label_column: str, source: str) -> list[str]:
 
 def _record(header: list[str], values: list[str], label_column: str, where: str) -> KnownRecord:
     if len(values) != len(header):
-        short = f"column {header[len(values)]!r} is missing" if len(values) < len(header) else "there are values too many"
-        remedy = f"From the left, {short}."
+        few = len(values) < len(header)
+        remedy = f"Column {header[len(values)]!r} has none." if few else f"Column {header[-1]!r} is the last one."
         raise RequestError(_FIELD, f"{where}: {len(values)} values", f"{len(header)} values, as in the header", remedy)
     row = dict(zip(header, values, strict=True))
     label = _label(row.pop(label_column), where, label_column)

@@ -25,8 +25,9 @@ _KEYS = ("label", "value", "prediction", "predicted_label")
 def read_predictions(body: bytes, content_type: str) -> list[Prediction]:
     """Read one prediction per record.
 
-    JSON may be ``{"predictions": [...]}``, a list, or one entry alone; an entry is a label, a number, or an object that holds
-    it as ``label``, ``value``, ``prediction`` or ``predicted_label``. CSV has one line per record and the prediction first.
+    JSON may be ``{"predictions": [...]}``, a list, or one entry alone; an entry is a label, a number, or an object
+    that holds it as ``label``, ``value``, ``prediction`` or ``predicted_label``. CSV has one line per record and
+    the prediction first.
 
     :param content_type: of the answer; what does not call itself JSON is read as CSV
     :raises SmokeTestError: it cannot be read; the message shows how it begins
@@ -40,8 +41,8 @@ def read_predictions(body: bytes, content_type: str) -> list[Prediction]:
         shown = body[:_SHOWN_CHARACTERS]
         message = (
             f"The answer ({content_type or 'no content type'}) cannot be read as predictions: {error}. "
-            f"It begins with {shown!r}. Readable are JSON such as {{'predictions': [{{'label': 'a'}}]}} and CSV with the "
-            "prediction first in every line."
+            f"It begins with {shown!r}. Readable are JSON such as {{'predictions': [{{'label': 'a'}}]}} and CSV "
+            "with the prediction first in every line."
         )
         raise SmokeTestError(message) from error
 

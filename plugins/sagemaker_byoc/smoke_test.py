@@ -1,18 +1,21 @@
 """The verdict over an endpoint: what it answered, how fast, and whether that is good enough.
 
-Owns the report, its table and the limits. Makes no request and ends no task: what follows from a verdict is decided by the
-caller. Knows neither Airflow nor AWS.
+Owns the report, its table and the limits. Makes no request and ends no task: what follows from a verdict is decided
+by the caller. Knows neither Airflow nor AWS.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.prediction import Prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sagemaker_byoc.prediction import Prediction
 
 __all__ = ["Answer", "Limits", "SmokeTestReport", "percentile"]
 
@@ -134,8 +137,10 @@ class SmokeTestReport:
         """Return record, label, prediction and whether they agree, as aligned text."""
         wanted = [answer for answer in self.answers if not (only_wrong and answer.correct)]
         rows = [("record", "label", "prediction", "correct?")]
-        for answer in wanted[:maximum_rows]:
-            rows.append((str(answer.record), answer.label, str(answer.prediction), "yes" if answer.correct else "NO"))
+        rows += [
+            (str(answer.record), answer.label, str(answer.prediction), "yes" if answer.correct else "NO")
+            for answer in wanted[:maximum_rows]
+        ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         hidden = len(wanted) - maximum_rows

@@ -33,7 +33,7 @@ class FakeContainer:
         inherited = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, str(program), *arguments],
-            env={**inherited, "SAGEMAKER_BASE_DIR": str(launch.ml_dir), "PYTHONUNBUFFERED": "1", **launch.environment},
+            env={**inherited, **_moved(launch), "SAGEMAKER_BASE_DIR": str(launch.ml_dir), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -109,3 +109,11 @@ class FakeEngine:
 
     def reap(self) -> None:
         """Nothing outlives this engine."""
+
+
+def _moved(launch: Launch) -> dict[str, str]:
+    """Return the launch's variables with paths below /opt/ml where they are on this machine."""
+    return {
+        name: value.replace("/opt/ml", str(launch.ml_dir), 1) if value.startswith("/opt/ml/") else value
+        for name, value in launch.environment.items()
+    }

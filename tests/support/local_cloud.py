@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.config
 
-from local_aws.assembly import LocalAws
+from local_aws.assembly import Backing, LocalAws
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
@@ -61,6 +61,6 @@ def local_cloud(
     """
     directory.mkdir(parents=True, exist_ok=True)
     chosen = engine if engine is not None else FakeEngine(directory, dict(programs or {}))
-    aws = LocalAws(chosen, directory / "state", stop_grace_seconds=stop_grace_seconds)
+    aws = LocalAws(lambda _: Backing(chosen), directory / "state", stop_grace_seconds=stop_grace_seconds)
     with aws:
         yield LocalCloud(aws.cloud.endpoint_url, aws.cloud.region, chosen, aws.cloud.state_dir)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.exceptions
 
 if TYPE_CHECKING:
-    import datetime
+    import datetime as dt
     from collections.abc import Mapping
 
     from local_aws.cloud import Cloud
@@ -59,10 +59,7 @@ class EventPublisher:
 
     def _run(self) -> None:
         while (event := self._queue.get()) is not None:
-            try:
-                self._send(event)
-            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
-                _logger.exception("EventBridge did not take '%s' of %s", event.detail_type, event.resource_arn)
+            self._send(event)
 
     def _send(self, event: _Event) -> None:
         entry = {
@@ -71,9 +68,12 @@ class EventPublisher:
             "Resources": [event.resource_arn],
             "Detail": json.dumps(event.detail),
         }
-        self._cloud.client("events").put_events(Entries=[entry])
+        try:
+            self._cloud.client("events").put_events(Entries=[entry])
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+            _logger.exception("EventBridge did not take '%s' of %s", event.detail_type, event.resource_arn)
 
 
-def epoch_milliseconds(moment: datetime.datetime) -> int:
+def epoch_milliseconds(moment: dt.datetime) -> int:
     """Return a time as SageMaker's events give it."""
     return round(moment.timestamp() * 1000)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from local_aws.errors import validation
 
 if TYPE_CHECKING:
-    import datetime
+    import datetime as dt
     from collections.abc import Iterable, Sequence
 
     from local_aws.service import Request, Response
@@ -104,7 +104,7 @@ class Listing:
             raise _bad_token() from error
 
 
-def _between(moment: datetime.datetime | None, after: Any, before: Any) -> bool:
+def _between(moment: dt.datetime | None, after: Any, before: Any) -> bool:
     if moment is None:
         return after is None and before is None
     return (after is None or moment > after) and (before is None or moment < before)

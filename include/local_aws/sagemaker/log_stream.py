@@ -5,6 +5,7 @@ Owns batching and the limits of PutLogEvents. Must not know what writes the line
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -94,14 +95,11 @@ class LogStream:
     def _ensure_stream(self) -> None:
         if self._exists:
             return
-        for create, names in (
-            (self._logs.create_log_group, {"logGroupName": self._group}),
-            (self._logs.create_log_stream, {"logGroupName": self._group, "logStreamName": self._stream}),
-        ):
-            try:
-                create(**names)
-            except self._logs.exceptions.ResourceAlreadyExistsException:
-                continue
+        exists = self._logs.exceptions.ResourceAlreadyExistsException
+        with contextlib.suppress(exists):
+            self._logs.create_log_group(logGroupName=self._group)
+        with contextlib.suppress(exists):
+            self._logs.create_log_stream(logGroupName=self._group, logStreamName=self._stream)
         self._exists = True
 
 

@@ -5,7 +5,7 @@ Owns MetricDefinitions, FinalMetricDataList and the CloudWatch metrics made from
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import logging
 import math
 import threading
@@ -89,7 +89,7 @@ class MetricWatch:
             self._send(data)
 
     def _note(self, name: str, value: float) -> None:
-        datum = {"MetricName": name, "Value": value, "Timestamp": datetime.datetime.now(datetime.timezone.utc)}
+        datum = {"MetricName": name, "Value": value, "Timestamp": dt.datetime.now(dt.timezone.utc)}
         with self._lock:
             self._last[name] = datum
             self._unsent.append({**datum, "Dimensions": self._dimensions})

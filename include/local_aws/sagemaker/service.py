@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from local_aws.sagemaker.event import EventPublisher
+from local_aws.sagemaker.tag import TagRegistry
+from local_aws.sagemaker.training_job import TrainingJobs
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -39,7 +43,12 @@ class SageMakerService:
     service_name = "sagemaker"
 
     def __init__(self, cloud: Cloud, engine: Engine, *, stop_grace_seconds: float = 120.0) -> None:
-        self._resources: list[Resource] = []
+        tags = TagRegistry()
+        self._events = EventPublisher(cloud)
+        self._resources: list[Resource] = [
+            tags,
+            TrainingJobs(cloud, engine, tags, self._events, stop_grace_seconds=stop_grace_seconds),
+        ]
         self.operations: dict[str, Operation] = {}
         for resource in self._resources:
             self.operations.update(resource.operations)
@@ -48,3 +57,4 @@ class SageMakerService:
         """End every running job and endpoint."""
         for resource in self._resources:
             resource.close()
+        self._events.close()

@@ -1,0 +1,125 @@
+"""Runs the local AWS from the command line until it is told to stop: ``python -m local_aws --help``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local_aws.assembly import Backing, LocalAws
+from local_aws.codebuild.service import CodeBuildService
+from local_aws.engine_process import ProcessEngine
+from local_aws.image_store import ImageStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from local_aws.cloud import Cloud
+
+_DESCRIPTION = """\
+An AWS on this machine that really runs SageMaker training and hosting containers.
+
+Point any AWS client at it with AWS_ENDPOINT_URL and any keys, for example:
+
+    export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+    aws sagemaker list-training-jobs --region us-east-1
+
+It listens on loopback only, keeps its state in memory and ends its containers when it ends.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    if options.state_dir is not None:
+        return _serve(options, options.state_dir, ended)
+    with tempfile.TemporaryDirectory(prefix="local-aws-", ignore_cleanup_errors=True) as directory:
+        return _serve(options, Path(directory), ended)
+
+
+def _serve(options: argparse.Namespace, state_dir: Path, ended: threading.Event) -> int:
+    def make_backing(cloud: Cloud) -> Backing:
+        images = ImageStore(cloud.state_dir / "images", options.cache_dir or cloud.state_dir / "cache")
+        return Backing(ProcessEngine(cloud, images), [CodeBuildService(cloud, images)])
+
+    try:
+        aws = LocalAws(
+            make_backing,
+            state_dir,
+            port=options.port,
+            region=options.region,
+            stop_grace_seconds=options.stop_grace_seconds,
+        )
+    except OSError as error:
+        print(f"The local AWS cannot start: {error}", file=sys.stderr)
+        return 1
+    with aws:
+        _announce(options, aws)
+        ended.wait()
+    return 0
+
+
+def _announce(options: argparse.Namespace, aws: LocalAws) -> None:
+    address = aws.cloud.endpoint_url
+    print(f"local AWS ready at {address} (region {options.region}, engine {options.engine})", flush=True)
+    if options.ready_file is not None:
+        # Renamed into place, so that whoever waits for the file never reads half of it.
+        draft = options.ready_file.with_name(f"{options.ready_file.name}.draft")
+        draft.write_text(json.dumps({"endpoint_url": address, "region": options.region}), encoding="utf-8")
+        draft.replace(options.ready_file)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local_aws", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--port", type=_port, default=4566, help="TCP port on 127.0.0.1; 0 takes a free one (%(default)s)"
+    )
+    parser.add_argument("--region", default="us-east-1", help="region of every resource (%(default)s)")
+    parser.add_argument("--state-dir", type=Path, help="directory for files of services; a temporary one by default")
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        help="directory for what is worth keeping between lives, such as images' Python environments",
+    )
+    parser.add_argument("--engine", choices=["process"], default="process", help="what runs containers (%(default)s)")
+    parser.add_argument(
+        "--stop-grace-seconds",
+        type=_seconds,
+        default=120.0,
+        help="time between SIGTERM and SIGKILL when a training job is stopped (%(default)s, as on AWS)",
+    )
+    parser.add_argument("--ready-file", type=Path, help="JSON file to write when requests are answered")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="warning")
+    return parser
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65_535:
+        message = f"{number} is no TCP port; give 0 to 65535"
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        message = f"{text} is no number of seconds; give 0 or more"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

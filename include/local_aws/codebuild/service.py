@@ -1,0 +1,34 @@
+"""Puts CodeBuild's resources together into the one service that the gateway knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local_aws.codebuild.builds import Builds
+from local_aws.codebuild.project import Projects
+
+if TYPE_CHECKING:
+    from local_aws.cloud import Cloud
+    from local_aws.image_store import ImageStore
+    from local_aws.service import Operation
+
+__all__ = ["CodeBuildService"]
+
+
+class CodeBuildService:
+    """CodeBuild.
+
+    :param cloud: where the other services are
+    :param images: where ``docker build`` puts images; the process engine runs them from there
+    """
+
+    service_name = "codebuild"
+
+    def __init__(self, cloud: Cloud, images: ImageStore) -> None:
+        projects = Projects(cloud)
+        self._builds = Builds(cloud, projects, images)
+        self.operations: dict[str, Operation] = {**projects.operations, **self._builds.operations}
+
+    def close(self) -> None:
+        """End every running build."""
+        self._builds.close()

@@ -1,0 +1,201 @@
+"""Runs containers as plain processes, for machines without a container engine.
+
+Owns the mapping from an image and a launch to a program with its environment. There is no isolation: the program
+sees this machine's files and network, and ``/opt/ml`` is moved by ``SAGEMAKER_BASE_DIR``. Must not know requests.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from local_aws.container import Container, ContainerError, Launch
+from local_aws.image_reference import ImageReference
+from local_aws.process.container import Command, ProcessContainer
+from local_aws.process.register import ProcessRegister
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_aws.cloud import Cloud
+    from local_aws.image_store import Image, ImageStore
+
+__all__ = ["ProcessEngine"]
+
+_SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+
+
+class ProcessEngine:
+    """The engine that needs nothing but Python.
+
+    :param cloud: where ECR is, which says what images there are
+    :param images: where their content is
+    """
+
+    name = "process"
+
+    def __init__(self, cloud: Cloud, images: ImageStore) -> None:
+        self._cloud = cloud
+        self._images = images
+        self._directory = cloud.state_dir / "containers"
+        self._register = ProcessRegister(self._directory)
+        self._ports = _Ports()
+
+    @property
+    def network_interface(self) -> str:
+        """The loopback interface."""
+        return "lo0" if sys.platform == "darwin" else "lo"
+
+    def resolve(self, image: str) -> str:
+        """Return the image URI pinned by digest, as ECR knows it now.
+
+        :raises ContainerError: when ECR has no such image, or this engine did not build it
+        """
+        return self._find(image)[0].pinned
+
+    def start(self, launch: Launch) -> Container:
+        """Start the program that ``docker run`` would start.
+
+        :raises ContainerError: when there is no such image or it has no such program
+        """
+        _, image = self._find(launch.image)
+        home = self._directory / "home" / launch.name
+        home.mkdir(parents=True, exist_ok=True)
+        command = self._command(launch, image, home)
+
+        def clear(group: int) -> None:
+            self._register.remove(group)
+            self._ports.leave(launch.network)
+            shutil.rmtree(home, ignore_errors=True)
+
+        try:
+            return ProcessContainer(command, self._register.add, clear)
+        except OSError as error:
+            self._ports.leave(launch.network)
+            raise _cannot_start(launch, f"{command.words[0]}: {error.strerror}") from error
+
+    def reap(self) -> None:
+        """Kill what an earlier life of this state directory left running."""
+        self._register.reap()
+
+    def _find(self, image: str) -> tuple[ImageReference, Image]:
+        reference = ImageReference.parse(image)
+        try:
+            answer = self._cloud.client("ecr").describe_images(
+                repositoryName=reference.repository, imageIds=[reference.image_id]
+            )
+        except ClientError as error:
+            message = f"there is no image {image}: {error.response['Error']['Message']}"
+            raise ContainerError(message) from error
+        digest = answer["imageDetails"][0]["imageDigest"]
+        try:
+            return reference.pinned_to(digest), self._images.get(digest)
+        except KeyError as error:
+            message = (
+                f"ECR has {image}, but it was not built here; the process engine runs only what its own docker built"
+            )
+            raise ContainerError(message) from error
+
+    def _command(self, launch: Launch, image: Image, home: Path) -> Command:
+        environment = {**_basics(image, home), **launch.environment}
+        entrypoint = list(launch.entrypoint) or image.config.entrypoint
+        words = [*entrypoint, *(launch.arguments or ([] if launch.entrypoint else image.config.command))]
+        words = [_in_image(image, word) for word in words]
+        program = shutil.which(words[0], path=environment["PATH"]) if words else None
+        if program is None:
+            name = words[0] if words else ""
+            raise _cannot_start(launch, f'exec: "{name}": executable file not found in $PATH')
+        port = self._ports.free() if "serve" in launch.arguments else None
+        environment |= self._placement(launch, port)
+        working_dir = image.root / image.config.working_dir.lstrip("/")
+        return Command([program, *words[1:]], working_dir, environment, port)
+
+    def _placement(self, launch: Launch, port: int | None) -> dict[str, str]:
+        """Return the variables that say where things are, since a process cannot be given a place of its own."""
+        variables = {"SAGEMAKER_BASE_DIR": str(launch.ml_dir)}
+        if port is not None:
+            variables |= {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_BIND_TO_ADDRESS": "127.0.0.1"}
+        if launch.network is not None:
+            # Host names such as algo-1 do not resolve without a network of containers.
+            meeting_port = self._ports.join(launch.network)
+            variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(meeting_port)}
+        return variables
+
+
+class _Ports:
+    """Free loopback ports; those of a network are shared by its containers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._given: list[int] = []
+        self._networks: dict[str, tuple[int, int]] = {}
+
+    def free(self) -> int:
+        """Return a port that nothing listens on and that was not given away lately."""
+        with self._lock:
+            return self._free()
+
+    def join(self, network: str) -> int:
+        """Return the meeting port of a network, a new one for its first container."""
+        with self._lock:
+            port, members = self._networks.get(network) or (self._free(), 0)
+            self._networks[network] = (port, members + 1)
+            return port
+
+    def leave(self, network: str | None) -> None:
+        """Forget the network with its last container."""
+        with self._lock:
+            port, members = self._networks.get(network or "", (0, 0))
+            if members > 1:
+                self._networks[network or ""] = (port, members - 1)
+            else:
+                self._networks.pop(network or "", None)
+
+    def _free(self) -> int:
+        while True:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = int(probe.getsockname()[1])
+            if port not in self._given:
+                self._given = [*self._given[-199:], port]
+                return port
+
+
+def _basics(image: Image, home: Path) -> dict[str, str]:
+    """Return the variables of the image, its paths translated to this machine."""
+    environment = {name: _translate(image, value) for name, value in image.config.environment.items()}
+    own = [entry for entry in environment["PATH"].split(os.pathsep) if entry.startswith(str(image.root))]
+    return {
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        # The image's files are shared by all of its containers, so none may add to them.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **environment,
+        "PATH": os.pathsep.join([*own, str(image.packages / "bin"), *_SYSTEM_PATH]),
+    }
+
+
+def _translate(image: Image, value: str) -> str:
+    return os.pathsep.join(_in_image(image, part) for part in value.split(os.pathsep))
+
+
+def _in_image(image: Image, word: str) -> str:
+    """Return where an absolute path of the image is on this machine; other words stay as they are."""
+    place = image.root / word.lstrip("/")
+    return str(place) if word.startswith("/") and word.strip("/") and place.exists() else word
+
+
+def _cannot_start(launch: Launch, reason: str) -> ContainerError:
+    command = " ".join(["docker run", launch.image, *launch.arguments])
+    message = (
+        f"CannotStartContainerError. Please make sure the container can be run with '{command}'. "
+        f"Please refer SageMaker documentation for details. ({reason})"
+    )
+    return ContainerError(message)

@@ -1,0 +1,1 @@
+"""Images of the process engine: what a build makes of a context when no container engine is there."""

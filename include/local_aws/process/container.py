@@ -1,0 +1,145 @@
+"""A process group that stands for a container.
+
+Owns its output, its exit code and its end. Must not know images.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from local_aws.container import ContainerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Command", "ProcessContainer"]
+
+_READ_BYTES = 65_536
+_LINE_CHARACTERS = 262_144
+"""A longer line is cut: CloudWatch Logs once took at most 256 KB an event, and memory is finite."""
+_LAST_WORDS_SECONDS = 1.0
+"""How long to listen after the end for a grandchild that left the group but kept the output open."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program to run.
+
+    :param words: absolute path of the program and its arguments
+    :param environment: all of its variables
+    :param port: loopback port on which it is to serve, if it is a server
+    :param descriptors: open files of this process that the program keeps
+    """
+
+    words: Sequence[str]
+    working_dir: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    port: int | None = None
+    descriptors: Sequence[int] = ()
+
+
+class ProcessContainer:
+    """A started program with everything it starts.
+
+    :param on_start: called with the group's number as soon as the program runs
+    :param on_end: called once when the program has ended, with the same number
+    :raises OSError: when the program cannot be executed
+    """
+
+    def __init__(self, command: Command, on_start: Callable[[int], None], on_end: Callable[[int], None]) -> None:
+        self._port = command.port
+        self._process = subprocess.Popen(
+            list(command.words),
+            cwd=command.working_dir,
+            env=dict(command.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=tuple(command.descriptors),
+        )
+        self._on_end = on_end
+        self._ended = threading.Event()
+        on_start(self._process.pid)
+        threading.Thread(target=self._await_end, name=f"container-{self._process.pid}", daemon=True).start()
+
+    def lines(self) -> Iterator[str]:
+        """Yield the output line by line, without line ends; bytes that are not UTF-8 become U+FFFD."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        pending = ""
+        for chunk in self._chunks():
+            *complete, pending = (pending + decoder.decode(chunk)).split("\n")
+            for line in complete:
+                yield line.rstrip("\r")
+            if len(pending) > _LINE_CHARACTERS:
+                yield pending
+                pending = ""
+        pending += decoder.decode(b"", final=True)
+        if pending:
+            yield pending.rstrip("\r")
+
+    def wait(self, timeout_seconds: float | None = None) -> int | None:
+        """Return the exit code, or None when it still runs after the timeout; killed by signal N is 128 + N."""
+        if not self._ended.wait(timeout_seconds):
+            return None
+        code = self._process.returncode
+        # Source: Docker, as every shell, gives a program ended by a signal this code.
+        return 128 - code if code < 0 else code
+
+    def stop(self, grace_seconds: float) -> None:
+        """Send SIGTERM to the program, which must tell its children as in Docker, then SIGKILL to all of them."""
+        if not self._ended.is_set():
+            self._process.terminate()
+            if not self._ended.wait(grace_seconds):
+                self._kill_group()
+                self._ended.wait()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Loopback host and port on which the program was told to serve."""
+        if self._port is None:
+            message = "this container was not started to serve"
+            raise ContainerError(message)
+        return ("127.0.0.1", self._port)
+
+    def _await_end(self) -> None:
+        self._process.wait()
+        # A container ends with its first process: whatever is left of the group goes too.
+        self._kill_group()
+        self._on_end(self._process.pid)
+        self._ended.set()
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _chunks(self) -> Iterator[bytes]:
+        stream = self._process.stdout
+        if stream is None:
+            return
+        with stream:
+            while self._is_readable(stream.fileno()):
+                chunk = os.read(stream.fileno(), _READ_BYTES)
+                if not chunk:
+                    return
+                yield chunk
+
+    def _is_readable(self, descriptor: int) -> bool:
+        """Wait for output; say no once the program has ended and nothing came for a while."""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        while True:
+            has_ended = self._ended.is_set()
+            if poll.poll(_LAST_WORDS_SECONDS * 1000):
+                return True
+            if has_ended:
+                return False

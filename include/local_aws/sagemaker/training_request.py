@@ -1,0 +1,225 @@
+"""Decides whether a CreateTrainingJob request can be taken, before anything is made.
+
+Owns the rules that the service model cannot express and the texts of their refusals. Where a comment says
+"guess", AWS refuses too but its wording is not public.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import botocore.exceptions
+
+from local_aws.container import ContainerError
+from local_aws.errors import AwsError, validation
+from local_aws.sagemaker.channel import DownloadError, find_objects
+from local_aws.sagemaker.cluster import Cluster
+from local_aws.sagemaker.metric import check_definitions
+from local_aws.sagemaker.ml_directory import ML_ROOT
+from local_aws.sagemaker.s3_location import S3Location
+from local_aws.sagemaker.training_config import channel_mode, checkpoint_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local_aws.cloud import Cloud
+    from local_aws.container import Engine
+
+__all__ = ["DEFAULT_MAX_RUNTIME_SECONDS", "check_request"]
+
+DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+"""One day (API reference, StoppingCondition)."""
+
+_LONGEST_RUNTIME_SECONDS = 28 * 86_400
+_MOST_INSTANCES = 20
+"""AWS's default quota of instances in one training job; more would be as many processes on this machine."""
+
+_ECR_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/.+")
+_BAD_IMAGE = (
+    "Invalid training image. Please provide a valid Amazon Elastic Container Registry path of the Docker image to run."
+)
+
+
+def check_request(request: Mapping[str, Any], cloud: Cloud, engine: Engine) -> None:
+    """Refuse a request that AWS would refuse, or one that asks for what the local AWS does not have.
+
+    :raises AwsError: ``ValidationException`` or ``ResourceLimitExceeded``
+    """
+    _check_parts(request)
+    _check_resources(request["ResourceConfig"])
+    _check_stopping(request)
+    _check_algorithm(request["AlgorithmSpecification"], engine)
+    _check_checkpoints(request)
+    _location(request["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
+    _check_role(request["RoleArn"], cloud)
+    _check_channels(request, cloud)
+
+
+def _check_parts(request: Mapping[str, Any]) -> None:
+    if "ServerlessJobConfig" in request:
+        raise _missing_here("ServerlessJobConfig", "leave it out and give AlgorithmSpecification and ResourceConfig")
+    for member in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
+        if member not in request:
+            # Optional in the model only for serverless jobs. Guess.
+            message = f"{member} is required for a training job without ServerlessJobConfig."
+            raise validation(message)
+
+
+def _check_resources(resources: Mapping[str, Any]) -> None:
+    groups = resources.get("InstanceGroups")
+    single = [member for member in ("InstanceType", "InstanceCount") if member in resources]
+    if groups and single:
+        raise validation("InstanceType or InstanceCount cannot be specified with InstanceGroups")
+    if not groups and len(single) < 2:
+        # Guess.
+        raise validation("ResourceConfig must have InstanceType and InstanceCount, or InstanceGroups.")
+    counts = [group["InstanceCount"] for group in groups] if groups else [resources["InstanceCount"]]
+    if min(counts) < 1:
+        message = f"InstanceCount is {min(counts)}; at least 1 instance is needed."
+        raise validation(message)
+    if sum(counts) > _MOST_INSTANCES:
+        kind = groups[0]["InstanceType"] if groups else resources["InstanceType"]
+        message = (
+            f"The account-level service limit '{kind} for training job usage' is {_MOST_INSTANCES} Instances, with "
+            f"current utilization of 0 Instances and a request delta of {sum(counts)} Instances. "
+            "Please use AWS Service Quotas to request an increase for this quota."
+        )
+        raise AwsError("ResourceLimitExceeded", message)
+    names = [group["InstanceGroupName"] for group in groups or ()]
+    if len(set(names)) < len(names):
+        message = f"InstanceGroupName must be unique in a training job, got {names}."
+        raise validation(message)
+
+
+def _check_stopping(request: Mapping[str, Any]) -> None:
+    condition = request["StoppingCondition"]
+    runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)
+    wait = condition.get("MaxWaitTimeInSeconds")
+    if runtime > _LONGEST_RUNTIME_SECONDS:
+        message = f"MaxRuntimeInSeconds is {runtime}; at most {_LONGEST_RUNTIME_SECONDS} (28 days) are allowed."
+        raise validation(message)
+    if request.get("EnableManagedSpotTraining"):
+        if wait is None or wait < runtime:
+            raise validation(
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
+            )
+    elif wait is not None:
+        # Guess.
+        raise validation("Invalid MaxWaitTimeInSeconds. It must not be present without EnableManagedSpotTraining")
+
+
+def _check_algorithm(algorithm: Mapping[str, Any], engine: Engine) -> None:
+    if "AlgorithmName" in algorithm:
+        raise _missing_here("AlgorithmSpecification.AlgorithmName", "give TrainingImage")
+    check_definitions(algorithm.get("MetricDefinitions", []))
+    image = algorithm.get("TrainingImage", "")
+    if "TrainingImageConfig" not in algorithm and not _ECR_IMAGE.fullmatch(image):
+        raise validation(_BAD_IMAGE)
+    try:
+        engine.resolve(image)
+    except ContainerError as error:
+        # AWS's text for an ECR path that holds no such image is not known; this says which one and why.
+        message = f"{_BAD_IMAGE} {image}: {error}"
+        raise validation(message) from error
+
+
+def _check_checkpoints(request: Mapping[str, Any]) -> None:
+    if "CheckpointConfig" not in request:
+        return
+    _location(request["CheckpointConfig"]["S3Uri"], "checkpointConfig.s3Uri")
+    path = checkpoint_path(request)
+    if not path.startswith(f"{ML_ROOT}/") or ".." in path.split("/"):
+        what = f"CheckpointConfig.LocalPath {path!r} outside {ML_ROOT}"
+        raise _missing_here(what, f"use a path below {ML_ROOT}")
+
+
+def _check_role(arn: str, cloud: Cloud) -> None:
+    """Ask IAM for the role. AWS assumes it; the text is the one seen for hosting and pipelines, a guess here."""
+    try:
+        role = cloud.client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]
+    except botocore.exceptions.ClientError as error:
+        raise _role_refusal(arn) from error
+    if role["Arn"] != arn or not _trusts_sagemaker(role["AssumeRolePolicyDocument"]):
+        raise _role_refusal(arn)
+
+
+def _role_refusal(arn: str) -> AwsError:
+    return validation(
+        f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
+        "'sagemaker.amazonaws.com' to assume the role."
+    )
+
+
+def _trusts_sagemaker(document: Any) -> bool:
+    statements = document.get("Statement", []) if isinstance(document, dict) else []
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        services = principal.get("Service", []) if isinstance(principal, dict) else [principal]
+        if statement.get("Effect") == "Allow" and {"sagemaker.amazonaws.com", "*"} & set(
+            [services] if isinstance(services, str) else services
+        ):
+            return True
+    return False
+
+
+def _check_channels(request: Mapping[str, Any], cloud: Cloud) -> None:
+    channels = request.get("InputDataConfig", [])
+    names = [channel["ChannelName"] for channel in channels]
+    if len(set(names)) < len(names):
+        # Guess.
+        message = f"Duplicate ChannelName in InputDataConfig: {sorted({n for n in names if names.count(n) > 1})}."
+        raise validation(message)
+    groups = {host.group for host in Cluster.of(request["ResourceConfig"]).hosts}
+    for channel in channels:
+        _check_source(request, channel, groups)
+        _check_objects(request, channel, cloud)
+
+
+def _check_source(request: Mapping[str, Any], channel: Mapping[str, Any], groups: set[str]) -> None:
+    where = f"InputDataConfig channel {channel['ChannelName']!r}"
+    source = channel["DataSource"].get("S3DataSource")
+    if source is None or len(channel["DataSource"]) > 1:
+        raise _missing_here("a DataSource other than S3DataSource", "copy the data to S3", where)
+    if channel_mode(request, channel) == "Pipe":
+        raise _missing_here("input mode Pipe", "use File or FastFile", where)
+    if source["S3DataType"] not in {"S3Prefix", "ManifestFile"}:
+        what = f"S3DataType {source['S3DataType']}"
+        raise _missing_here(what, "use S3Prefix or ManifestFile", where)
+    if channel_mode(request, channel) == "FastFile" and source["S3DataType"] != "S3Prefix":
+        # Guess; that FastFile takes prefixes only is documented.
+        message = f"{where}: FastFile mode supports only S3DataType S3Prefix, got {source['S3DataType']}."
+        raise validation(message)
+    unknown = set(source.get("InstanceGroupNames", ())) - groups
+    if unknown:
+        message = f"{where}: InstanceGroupNames {sorted(unknown)} are no groups of ResourceConfig ({sorted(groups)})."
+        raise validation(message)
+
+
+def _check_objects(request: Mapping[str, Any], channel: Mapping[str, Any], cloud: Cloud) -> None:
+    uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+    location = _location(uri, f"inputDataConfig channel {channel['ChannelName']!r} s3Uri")
+    try:
+        found = bool(find_objects(cloud.client("s3"), channel))
+    except DownloadError:
+        found = False
+    if not found:
+        message = (
+            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
+            f"exists in the selected region ({cloud.region}), that objects exist under that S3 prefix, and that the "
+            f'role "{request["RoleArn"]}" has "s3:ListBucket" permissions on bucket "{location.bucket}".'
+        )
+        raise validation(message)
+
+
+def _location(uri: str, path: str) -> S3Location:
+    try:
+        return S3Location.parse(uri)
+    except ValueError as error:
+        # The model allows https://s3…/bucket/key too.
+        message = f"Value '{uri}' at '{path}' is no S3 URI that the local AWS reads: {error}"
+        raise validation(message) from error
+
+
+def _missing_here(what: str, instead: str, where: str = "Request") -> AwsError:
+    return validation(f"{where}: the local AWS does not have {what}; {instead}.")

@@ -1,0 +1,99 @@
+"""The decisions of a deployment: which request, which step next, and whether the run is too old to deploy.
+
+Owns these decisions and makes no call, so that each can be tried on every state. Knows neither Airflow nor boto3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.errors import RequestError
+
+if TYPE_CHECKING:
+    from sagemaker_byoc.endpoint_status import EndpointLook
+
+__all__ = ["DEFAULT_VARIANT_NAME", "Step", "fill_in_variants", "is_older", "next_step"]
+
+DEFAULT_VARIANT_NAME = "AllTraffic"
+"""The name that the SDKs and the console give to the only variant of an endpoint."""
+
+
+class Step(Enum):
+    """What to do next, in the words of the result's ``operation`` where one ends the deployment."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    ADOPT = "adopt"
+    NONE = "none"
+    WAIT = "wait"
+    DELETE = "delete"
+
+
+def next_step(look: EndpointLook | None, requested_config: str) -> Step:
+    """Decide from one look at the endpoint.
+
+    :param look: None when the endpoint does not exist
+    """
+    if look is None:
+        return Step.CREATE
+    if look.status == "Failed":
+        # "DeleteEndpoint is the only operation that can be performed on a failed endpoint" (DescribeEndpoint).
+        return Step.DELETE
+    if look.status in ("Creating", "Updating") and look.target_config == requested_config:
+        return Step.ADOPT
+    if look.changing:
+        return Step.WAIT
+    if look.status == "InService" and look.live_config == requested_config:
+        return Step.NONE
+    return Step.UPDATE
+
+
+def fill_in_variants(config: Mapping[str, Any], model_name: str | None) -> dict[str, Any]:
+    """Complete the variants of a CreateEndpointConfig request.
+
+    A variant without ModelName gets ``model_name``. A single variant without VariantName gets ``AllTraffic``.
+    Instance type, count and everything else that decides the bill stay with the user. Shadow variants are left as
+    they are: a shadow that runs the same model compares nothing.
+
+    :raises RequestError: there are no variants
+    """
+    variants = config.get("ProductionVariants")
+    if not isinstance(variants, list) or not variants:
+        raise RequestError(
+            "config.ProductionVariants",
+            variants,
+            "a list of 1 to 10 variants",
+            "For example [{'InstanceType': 'ml.m5.large', 'InitialInstanceCount': 1}].",
+        )
+    defaults: dict[str, Any] = {"ModelName": model_name} if model_name else {}
+    if len(variants) == 1:
+        defaults["VariantName"] = DEFAULT_VARIANT_NAME
+    filled = [{**defaults, **variant} if isinstance(variant, Mapping) else variant for variant in variants]
+    return {**config, "ProductionVariants": filled}
+
+
+def is_older(logical_date: str | None, live_logical_date: str | None) -> bool:
+    """Say whether a run comes before the one that deployed what is live.
+
+    Unknown dates compare as not older: a run without a logical date was asked for now, and a configuration without
+    one was not deployed by this package.
+
+    :param logical_date: ISO 8601, of this run
+    :param live_logical_date: ISO 8601, from the tags of the live endpoint configuration
+    """
+    mine, live = _instant(logical_date), _instant(live_logical_date)
+    return mine is not None and live is not None and mine < live
+
+
+def _instant(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        # Python 3.10 does not read the "Z".
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -1,0 +1,79 @@
+"""Where boto3 clients come from.
+
+Owns credentials, region and client settings by way of the Amazon provider's public ``AwsGenericHook``, which is
+imported when the first client is needed: parsing a DAG must not import boto3.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.request import conform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AwsConnection"]
+
+_clients: dict[tuple[str, str], Any] = {}
+_making_clients = threading.Lock()
+
+
+@dataclass(frozen=True)
+class AwsConnection:
+    """How AWS is reached; the parameters are those of every Amazon operator.
+
+    :param aws_conn_id: Airflow connection; None for boto3's own credential chain
+    :param region_name: AWS region; None for that of the connection or of boto3
+    :param verify: whether, or with which CA bundle, TLS certificates are checked
+    :param botocore_config: keyword arguments of ``botocore.config.Config``
+    """
+
+    aws_conn_id: str | None = "aws_default"
+    region_name: str | None = None
+    verify: bool | str | None = None
+    botocore_config: dict[str, Any] | None = None
+
+    def client(self, service: str) -> Any:
+        """Return the boto3 client of a service, one for each connection in this process; safe in any thread."""
+        key = (json.dumps(asdict(self), sort_keys=True), service)
+        with _making_clients:
+            if key not in _clients:
+                _clients[key] = self._make_client(service)
+            return _clients[key]
+
+    @property
+    def region(self) -> str:
+        """The region that calls go to."""
+        region: str = self.client("sagemaker").meta.region_name
+        return region
+
+    def conform(
+        self, service: str, operation: str, request: Mapping[str, Any], *, field: str = "config"
+    ) -> dict[str, Any]:
+        """Return the request as the API wants it, checked against botocore's model of the operation.
+
+        :param field: how messages name the request
+        :raises RequestError: what is not allowed, before any call is made
+        """
+        shape = self.client(service).meta.service_model.operation_model(operation).input_shape
+        return conform(request, shape, field=field)
+
+    def serialize(self) -> dict[str, Any]:
+        """Return the parameters, for a trigger to carry."""
+        return asdict(self)
+
+    def _make_client(self, service: str) -> Any:
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+        from botocore.config import Config
+
+        return AwsGenericHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            client_type=service,
+            config=Config(**self.botocore_config) if self.botocore_config else None,
+        ).get_conn()

@@ -1,0 +1,104 @@
+"""Calls that make, change, watch and ask an endpoint.
+
+Owns every call about endpoints and their configurations. Decides nothing: what a look means stands in
+``endpoint_status`` and ``deployment``. Knows nothing of tasks, deferral or templates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.endpoint_status import EndpointLook
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sagemaker_byoc.hooks.connection import AwsConnection
+
+__all__ = ["EndpointHook"]
+
+# The quote keeps "Could not find endpoint configuration" apart, which no second look cures.
+_ABSENT = 'Could not find endpoint "'
+_ABSENT_CONFIG = 'Could not find endpoint configuration "'
+_EXISTS = 'Cannot create already existing endpoint "'
+_EXISTS_CONFIG = 'Cannot create already existing endpoint configuration "'
+_BUSY = 'Cannot update in-progress endpoint "'
+
+
+class EndpointHook:
+    """Endpoints of one connection."""
+
+    def __init__(self, connection: AwsConnection) -> None:
+        self._connection = connection
+
+    def look(self, endpoint_name: str) -> EndpointLook | None:
+        """Describe an endpoint; None when there is none of that name."""
+        client = self._connection.client("sagemaker")
+        try:
+            return EndpointLook.of(client.describe_endpoint(EndpointName=endpoint_name))
+        except client.exceptions.ClientError as error:
+            if _says(error, _ABSENT):
+                return None
+            raise
+
+    def ensure_config(self, request: Mapping[str, Any]) -> bool:
+        """Make an endpoint configuration; one of that name holds the same content already, since the name says so.
+
+        :return: whether it was made now
+        """
+        client = self._connection.client("sagemaker")
+        try:
+            client.create_endpoint_config(**request)
+        except client.exceptions.ClientError as error:
+            if _says(error, _EXISTS_CONFIG):
+                return False
+            raise
+        return True
+
+    def create(self, request: Mapping[str, Any]) -> bool:
+        """Create an endpoint.
+
+        :return: False when another run was faster, so that one should look again
+        """
+        return self._change("create_endpoint", request)
+
+    def update(self, request: Mapping[str, Any]) -> bool:
+        """Move an endpoint to another configuration.
+
+        :return: False when the endpoint is busy or gone, so that one should look again
+        """
+        return self._change("update_endpoint", request)
+
+    def delete(self, endpoint_name: str) -> bool:
+        """Delete an endpoint.
+
+        :return: False when the endpoint is busy or gone, so that one should look again
+        """
+        return self._change("delete_endpoint", {"EndpointName": endpoint_name})
+
+    def config_tags(self, config_name: str) -> dict[str, str]:
+        """Return the tags of an endpoint configuration; none when it does not exist any more."""
+        client = self._connection.client("sagemaker")
+        try:
+            arn = client.describe_endpoint_config(EndpointConfigName=config_name)["EndpointConfigArn"]
+        except client.exceptions.ClientError as error:
+            if _says(error, _ABSENT_CONFIG):
+                return {}
+            raise
+        pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
+        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+    def _change(self, operation: str, request: Mapping[str, Any]) -> bool:
+        client = self._connection.client("sagemaker")
+        try:
+            getattr(client, operation)(**request)
+        except client.exceptions.ClientError as error:
+            if _says(error, _EXISTS, _BUSY, _ABSENT):
+                return False
+            raise
+        return True
+
+
+def _says(error: Any, *beginnings: str) -> bool:
+    """Tell refusals apart by their text: SageMaker answers all of them with ValidationException."""
+    return str(error.response["Error"].get("Message", "")).startswith(beginnings)

@@ -1,0 +1,98 @@
+"""Calls that ask an endpoint, and those that fetch what to ask it.
+
+Owns the calls to SageMaker Runtime and the reading of records from S3 or disk. Judges no answer. Knows nothing of
+tasks or templates.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.errors import RequestError, SmokeTestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sagemaker_byoc.hooks.connection import AwsConnection
+
+__all__ = ["InferenceHook", "Reply"]
+
+_SHOWN_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer of an endpoint.
+
+    :param variant: the variant that gave it
+    :param milliseconds: from the request to the last byte, as the caller sees it
+    """
+
+    body: bytes
+    content_type: str
+    variant: str | None
+    milliseconds: float
+
+
+class InferenceHook:
+    """Endpoints as their callers see them."""
+
+    def __init__(self, connection: AwsConnection) -> None:
+        self._connection = connection
+
+    def invoke(self, request: Mapping[str, Any]) -> Reply:
+        """Send one InvokeEndpoint request.
+
+        :raises RequestError: there is no such endpoint or variant
+        :raises SmokeTestError: the container refused the request or failed
+        """
+        client = self._connection.client("sagemaker-runtime")
+        started = time.perf_counter()
+        try:
+            answer = client.invoke_endpoint(**request)
+            body = answer["Body"].read()
+        except client.exceptions.ModelError as error:
+            raise _container_failed(request["EndpointName"], error.response) from error
+        except client.exceptions.ValidationError as error:
+            given = " / ".join(filter(None, (request["EndpointName"], request.get("TargetVariant"))))
+            allowed = f"an endpoint in {self._connection.region} that is in service"
+            raise RequestError("endpoint_name", given, allowed, f"AWS says: {error}") from error
+        milliseconds = (time.perf_counter() - started) * 1000
+        return Reply(body, answer.get("ContentType", ""), answer.get("InvokedProductionVariant"), milliseconds)
+
+    def read(self, location: str) -> bytes:
+        """Read a file of records.
+
+        :param location: ``s3://<bucket>/<key>``, or a path on the worker
+        :raises RequestError: there is nothing there
+        """
+        if location.startswith("s3://"):
+            return self._read_object(location)
+        try:
+            return Path(location).read_bytes()
+        except OSError as error:
+            allowed = "a file on the worker, an s3:// URI or a list of dictionaries"
+            raise RequestError("records", location, allowed, f"It cannot be read: {error.strerror}.") from error
+
+    def _read_object(self, uri: str) -> bytes:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if not bucket or not key:
+            raise RequestError("records", uri, "s3://<bucket>/<key>")
+        client = self._connection.client("s3")
+        try:
+            content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except (client.exceptions.NoSuchKey, client.exceptions.NoSuchBucket) as error:
+            raise RequestError("records", uri, "an object that exists in S3", f"AWS says: {error}") from error
+        return bytes(content)
+
+
+def _container_failed(endpoint_name: str, answer: Mapping[str, Any]) -> SmokeTestError:
+    """Tell what the container said, which AWS wraps in a ModelError."""
+    said = str(answer.get("OriginalMessage") or answer["Error"].get("Message", ""))[:_SHOWN_CHARACTERS]
+    status = answer.get("OriginalStatusCode", "no")
+    log = answer.get("LogStreamArn")
+    message = f"The container behind {endpoint_name} answered with status {status}: {said}"
+    return SmokeTestError(f"{message}\nLog: {log}" if log else message)

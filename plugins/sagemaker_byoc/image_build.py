@@ -1,0 +1,186 @@
+"""One image build on AWS CodeBuild: what is asked for and what became of it.
+
+Owns the build specification, the StartBuild request made from it, and the reading of a build's answer. Makes no
+call. Knows neither Airflow nor boto3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.errors import RequestError
+
+if TYPE_CHECKING:
+    from sagemaker_byoc.build_context import BuildContext
+
+__all__ = ["BuildState", "ImageOrder", "buildspec", "start_build_request"]
+
+_URI_VARIABLE = "IMAGE_URI"
+_RUN_VARIABLE = "IMAGE_ORDERED_BY"
+_OWN_FIELDS = ("projectName", "sourceTypeOverride", "sourceLocationOverride", "idempotencyToken")
+
+
+@dataclass(frozen=True)
+class ImageOrder:
+    """An image that is wanted in ECR.
+
+    :param context: what it is built from
+    :param repository_uri: ``<registry>/<repository>`` as ECR gave it
+    :param region: where the repository is
+    :param ordered_by: what identifies the task, the same on every automatic retry of it
+    """
+
+    context: BuildContext
+    repository_uri: str
+    region: str
+    ordered_by: str
+
+    @property
+    def image_uri(self) -> str:
+        """Return the image's name with its content tag."""
+        return f"{self.repository_uri}:{self.context.tag}"
+
+
+@dataclass(frozen=True)
+class BuildState:
+    """A build as BatchGetBuilds describes it.
+
+    :param status: IN_PROGRESS, SUCCEEDED, FAILED, FAULT, STOPPED or TIMED_OUT
+    :param phase: the phase that failed, otherwise the current one
+    :param message: what CodeBuild says about the failed phase
+    """
+
+    build_id: str
+    status: str
+    phase: str
+    message: str
+    image_uri: str
+    ordered_by: str
+    log_group: str
+    log_stream: str
+
+    @classmethod
+    def of(cls, build: Mapping[str, Any]) -> BuildState:
+        """Read a ``Build`` of CodeBuild's answers."""
+        phases = build.get("phases", [])
+        failed: Mapping[str, Any] = next((each for each in phases if each.get("phaseStatus") in _FAILURES), {})
+        notes = [note.get("message") or note.get("statusCode", "") for note in failed.get("contexts", [])]
+        listed = build.get("environment", {}).get("environmentVariables", [])
+        variables = {variable["name"]: variable["value"] for variable in listed}
+        logs = build.get("logs", {})
+        return cls(
+            build_id=build["id"],
+            status=build.get("buildStatus", "IN_PROGRESS"),
+            phase=failed.get("phaseType") or build.get("currentPhase", ""),
+            message="; ".join(filter(None, notes)),
+            image_uri=variables.get(_URI_VARIABLE, ""),
+            ordered_by=variables.get(_RUN_VARIABLE, ""),
+            log_group=logs.get("groupName", ""),
+            log_stream=logs.get("streamName", ""),
+        )
+
+    @property
+    def in_progress(self) -> bool:
+        """Say whether the build goes on."""
+        return self.status == "IN_PROGRESS"
+
+
+_FAILURES = frozenset({"FAILED", "FAULT", "TIMED_OUT", "STOPPED"})
+
+
+def start_build_request(
+    order: ImageOrder, *, project_name: str, source_location: str, ended_builds: int, config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Make the StartBuild request.
+
+    The idempotency token is the same for every try of one task, so that a try that lost the answer finds the build it
+    started. CodeBuild keeps a token for 5 minutes; ``ended_builds`` moves it on past a build that failed meanwhile.
+
+    :param source_location: ``<bucket>/<key>`` of the archive
+    :param ended_builds: how many builds of this image ended already
+    :param config: further members of the request; they win over ours, environment variables are joined
+    :raises RequestError: ``config`` sets what only the operator can know
+    """
+    for name in _OWN_FIELDS:
+        if name in config:
+            field = f"config.{name}"
+            raise RequestError(field, config[name], "nothing: the operator fills this member in")
+    token = "\n".join((order.image_uri, order.ordered_by, str(ended_builds)))
+    variables = _variables(order)
+    extra = config.get("environmentVariablesOverride", [])
+    _check_extra(extra, variables)
+    ours = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()]
+    return {
+        "sourceTypeOverride": "S3",
+        "buildspecOverride": buildspec(order.context),
+        "privilegedModeOverride": True,  # without it no Docker daemon runs in the build
+        **config,
+        "projectName": project_name,
+        "sourceLocationOverride": source_location,
+        "environmentVariablesOverride": [*ours, *extra],
+        "idempotencyToken": hashlib.sha256(token.encode()).hexdigest(),
+    }
+
+
+def buildspec(context: BuildContext) -> str:
+    """Write the build specification.
+
+    Values reach the shell only as environment variables, never as part of a command. The push stands in the build
+    phase, because CodeBuild runs post_build also after a failed build.
+
+    Source of the form: https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html
+    """
+    build = ["docker build", '--file "$IMAGE_DOCKERFILE"', '--tag "$IMAGE_URI"']
+    build += [f'--build-arg "{name}=$BUILD_ARG_{name}"' for name in sorted(context.build_args)]
+    build += ['--target "$IMAGE_TARGET"'] if context.target else []
+    build += ['--platform "$IMAGE_PLATFORM"'] if context.platform else []
+    login = 'aws ecr get-login-password --region "$IMAGE_REGION" | '
+    login += 'docker login --username AWS --password-stdin "$IMAGE_REGISTRY"'
+    push = 'docker push "$IMAGE_URI"'
+    return "\n".join(
+        (
+            "version: 0.2",
+            "phases:",
+            "  pre_build:",
+            "    commands:",
+            f"      - {_quoted(login)}",
+            "  build:",
+            "    commands:",
+            f"      - {_quoted(' '.join([*build, '.']))}",
+            f"      - {_quoted(push)}",
+            "",
+        )
+    )
+
+
+def _quoted(command: str) -> str:
+    """Write a YAML scalar in single quotes."""
+    escaped = command.replace("'", "''")
+    return f"'{escaped}'"
+
+
+def _variables(order: ImageOrder) -> dict[str, str]:
+    context = order.context
+    optional = {"IMAGE_TARGET": context.target, "IMAGE_PLATFORM": context.platform}
+    return {
+        _URI_VARIABLE: order.image_uri,
+        _RUN_VARIABLE: order.ordered_by,
+        "IMAGE_REGISTRY": order.repository_uri.partition("/")[0],
+        "IMAGE_REGION": order.region,
+        "IMAGE_DOCKERFILE": context.dockerfile,
+        # SageMaker refuses the image index that BuildKit pushes when it adds provenance.
+        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+        **{name: value for name, value in optional.items() if value},
+        **{f"BUILD_ARG_{name}": value for name, value in sorted(context.build_args.items())},
+    }
+
+
+def _check_extra(extra: Sequence[Any], variables: Mapping[str, str]) -> None:
+    for position, variable in enumerate(extra):
+        name = variable.get("name") if isinstance(variable, Mapping) else None
+        if name in variables:
+            field = f"config.environmentVariablesOverride[{position}].name"
+            raise RequestError(field, name, f"a name other than {', '.join(variables)}", "The operator sets these.")

@@ -1,0 +1,137 @@
+"""Puts a model behind an endpoint.
+
+Owns the loop of looking and doing, and the deferral while another run is at work on the endpoint. Which step comes next is
+decided in ``deployment``; whether the new configuration becomes live is the sensor's to wait for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from sagemaker_byoc.deployment import Step, fill_in_variants, is_older, next_step
+from sagemaker_byoc.errors import EndpointFailedError, RequestError
+from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.naming import content_name
+from sagemaker_byoc.retry import fail_fast
+from sagemaker_byoc.run import RunIdentity
+from sagemaker_byoc.triggers.endpoint import EndpointTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from sagemaker_byoc.endpoint_status import EndpointLook
+
+__all__ = ["CreateEndpointOperator"]
+
+
+class CreateEndpointOperator(BaseOperator):
+    """Create the endpoint, or update it to a new configuration; it need not be known which of the two.
+
+    The endpoint configuration is named by its content, so repeating the task finds the same one. If the endpoint serves it, or
+    is about to, nothing is called. If another run is changing the endpoint, that is waited for. A run whose logical date is
+    before that of the live configuration is skipped, so that a backfill does not put an old model in the place of a newer one.
+
+    Nothing is stopped when the task is killed: AWS has no call that ends an update.
+
+    Returns ``{"endpoint_name", "endpoint_config_name", "previous_endpoint_config_name", "operation"}``, the operation being
+    ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none`` (it is live already).
+
+    :param endpoint_name: the endpoint (templated)
+    :param model_name: SageMaker model for every variant that names none (templated)
+    :param config: CreateEndpointConfig request (templated). ``ProductionVariants`` is required; of a single variant the
+        name may be left out and is ``AllTraffic``. ``EndpointConfigName``, if given, is the readable beginning of the name
+    :param update_config: further members of the UpdateEndpoint request, such as ``DeploymentConfig`` or
+        ``RetainAllVariantProperties`` (templated); they do not apply when the endpoint is created
+    :param deploy_older: deploy even if what is live is of a later logical date (templated)
+    :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, and create it again.
+        Such an endpoint serves nothing; its logs are kept
+    :param deferrable: wait in the triggerer instead of on a worker
+    :param poll_interval_seconds: pause between two looks at a busy endpoint
+    :param aws_conn_id: Airflow connection (templated)
+    :param region_name: AWS region; None is the connection's (templated)
+    :param verify: whether, or by which bundle, TLS certificates are checked
+    :param botocore_config: keyword arguments of ``botocore.config.Config``
+    """
+
+    template_fields: Sequence[str] = (
+        "endpoint_name",
+        "model_name",
+        "config",
+        "update_config",
+        "deploy_older",
+        "aws_conn_id",
+        "region_name",
+    )
+    template_fields_renderers = {"config": "json", "update_config": "json"}  # noqa: RUF012 - as Airflow declares it
+    ui_color = "#d5e8d4"
+
+    def __init__(
+        self,
+        *,
+        endpoint_name: str,
+        config: dict[str, Any],
+        model_name: str | None = None,
+        update_config: dict[str, Any] | None = None,
+        deploy_older: bool | str = False,
+        replace_failed: bool = True,
+        deferrable: bool = True,
+        poll_interval_seconds: float = 5.0,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.endpoint_name = endpoint_name
+        self.model_name = model_name
+        self.config = config
+        self.update_config = update_config
+        self.deploy_older = deploy_older
+        self.replace_failed = replace_failed
+        self.deferrable = deferrable
+        self.poll_interval_seconds = poll_interval_seconds
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look at the endpoint and do the next step, until the configuration is on its way."""
+        with fail_fast():
+            deployment = _Deployment(self, RunIdentity.of(context))
+            while True:
+                result = deployment.advance()
+                if result is not None:
+                    self.log.info("Endpoint %(endpoint_name)s: %(operation)s to %(endpoint_config_name)s.", result)
+                    return result
+                self._pause()
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Go on after a wait; what the endpoint is by now is looked at anew."""
+        if "error" in event:
+            with fail_fast():
+                raise EndpointFailedError(event["error"])
+        return self.execute(context)
+
+    @property
+    def connection(self) -> AwsConnection:
+        """Return the connection as the rendered parameters describe it."""
+        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+
+    def _pause(self) -> None:
+        self.log.info("Endpoint %s is busy; waiting for it to settle.", self.endpoint_name)
+        if not self.deferrable:
+            time.sleep(self.poll_interval_seconds)
+            return
+        trigger = EndpointTrigger(
+            endpoint_name=self.endpoint_name,
+            poll_interval_seconds=self.poll_interval_seconds,
+            **self.connection.serialize(),
+        )
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)

@@ -1,0 +1,226 @@
+"""Brings the image of a folder into ECR.
+
+Owns the order of the steps and the deferral. How an image is built is the builder's, in ``hooks.image``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from sagemaker_byoc.build_context import BuildContext
+from sagemaker_byoc.console import build_url
+from sagemaker_byoc.errors import ImageBuildError, RequestError
+from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.image import Builder, BuilderSettings, ImageRepository, make_builder
+from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.image_build import BuildState, ImageOrder
+from sagemaker_byoc.retry import fail_fast
+from sagemaker_byoc.run import RunIdentity
+from sagemaker_byoc.triggers.image import ImageBuildTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+__all__ = ["BuildPushImageOperator"]
+
+
+class BuildPushImageOperator(BaseOperator):
+    """Build the image of a folder and push it to ECR, unless ECR holds an image of this very content.
+
+    The image carries a tag made of the content, so an unchanged folder costs one look at ECR. What the Dockerfile fetches (a
+    base image, packages without version) is not part of the content: change a build argument to build again. A build of the
+    same content that is running already, of an earlier try or of another run, is adopted.
+
+    Returns ``<registry>/<repository>@sha256:<digest>``, with the digest that ECR reports.
+
+    :param context_path: the folder, on the worker (templated)
+    :param repository: name of the ECR repository, without the registry (templated)
+    :param builder: who builds: ``codebuild``
+    :param project_name: CodeBuild project (templated). Its environment needs a Docker daemon (privileged mode is asked for) and
+        its role the right to read the bucket and to push to the repository
+    :param source_bucket: S3 bucket for the archives of build contexts (templated)
+    :param source_prefix: of their keys (templated)
+    :param config: further members of CodeBuild's StartBuild request (templated)
+    :param dockerfile: path in the folder (templated)
+    :param build_args: values for the Dockerfile's ``ARG`` lines (templated)
+    :param target: stage of the Dockerfile to stop at (templated)
+    :param platform: for example ``linux/amd64`` (templated)
+    :param maximum_context_bytes: refuse a folder that holds more
+    :param create_repository: make a missing repository, with immutable tags and a scan of what is pushed
+    :param deferrable: wait in the triggerer instead of on a worker
+    :param poll_interval_seconds: pause between two looks at the build
+    :param stop_on_kill: stop the build when a person ends the task; a build that another run started goes on
+    :param aws_conn_id: Airflow connection (templated)
+    :param region_name: AWS region; None is the connection's (templated)
+    :param verify: whether, or by which bundle, TLS certificates are checked
+    :param botocore_config: keyword arguments of ``botocore.config.Config``
+    """
+
+    template_fields: Sequence[str] = (
+        "context_path",
+        "repository",
+        "project_name",
+        "source_bucket",
+        "source_prefix",
+        "config",
+        "dockerfile",
+        "build_args",
+        "target",
+        "platform",
+        "aws_conn_id",
+        "region_name",
+    )
+    template_fields_renderers = {"config": "json", "build_args": "json"}  # noqa: RUF012 - as Airflow declares it
+    ui_color = "#f9e0c7"
+
+    def __init__(
+        self,
+        *,
+        context_path: str,
+        repository: str,
+        builder: str = "codebuild",
+        project_name: str = "",
+        source_bucket: str = "",
+        source_prefix: str = "build-contexts",
+        config: dict[str, Any] | None = None,
+        dockerfile: str = "Dockerfile",
+        build_args: dict[str, str] | None = None,
+        target: str | None = None,
+        platform: str | None = None,
+        maximum_context_bytes: int = 500_000_000,
+        create_repository: bool = True,
+        deferrable: bool = True,
+        poll_interval_seconds: float = 5.0,
+        stop_on_kill: bool = True,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.context_path = context_path
+        self.repository = repository
+        self.builder = builder
+        self.project_name = project_name
+        self.source_bucket = source_bucket
+        self.source_prefix = source_prefix
+        self.config = config
+        self.dockerfile = dockerfile
+        self.build_args = build_args
+        self.target = target
+        self.platform = platform
+        self.maximum_context_bytes = maximum_context_bytes
+        self.create_repository = create_repository
+        self.deferrable = deferrable
+        self.poll_interval_seconds = poll_interval_seconds
+        self.stop_on_kill = stop_on_kill
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        self._running: BuildState | None = None
+
+    def execute(self, context: Context) -> str:
+        """Find the image, or see to it that it is built."""
+        with fail_fast():
+            order, digest = self._order(RunIdentity.of(context))
+            if digest is not None:
+                self.log.info("ECR holds this content already as %s: nothing to build.", order.image_uri)
+                return f"{order.repository_uri}@{digest}"
+            state = self._builder().start(order)
+            return self._wait(order, state)
+
+    def execute_complete(self, context: Context, event: dict[str, Any], **order: Any) -> str:
+        """Take the image from the build that has ended.
+
+        :param order: what ``execute`` remembered, since the folder may have changed meanwhile
+        """
+        with fail_fast():
+            if "error" in event:
+                raise ImageBuildError(event["error"])
+            return self._finish(event["build_id"], **order)
+
+    def on_kill(self) -> None:
+        """Stop the build that this task started, when it was waiting on the worker."""
+        if self._running is not None and self.stop_on_kill:
+            self._builder().stop(self._running.build_id)
+
+    def _order(self, run: RunIdentity) -> tuple[ImageOrder, str | None]:
+        """Check everything that can be checked, then make the order and ask ECR for its image."""
+        context = BuildContext(
+            path=Path(self.context_path),
+            dockerfile=self.dockerfile,
+            build_args=_arguments(self.build_args),
+            target=self.target or None,
+            platform=self.platform or None,
+            maximum_bytes=self.maximum_context_bytes,
+        )
+        self.log.info("%s holds %d files, content address %s.", context.path, len(context.files), context.address)
+        self._builder()
+        repository = ImageRepository(self._connection, self.repository)
+        uri = repository.ensure(run.tags(), create=self.create_repository)
+        ordered_by = f"{run.dag_id}/{run.run_id}/{run.task_id}/{run.map_index}/{run.max_tries}"
+        return ImageOrder(context, uri, self._connection.region, ordered_by), repository.digest(context.tag)
+
+    def _wait(self, order: ImageOrder, state: BuildState) -> str:
+        ours = state.ordered_by == order.ordered_by
+        self.log.info("Build %s of %s%s.", state.build_id, order.image_uri, "" if ours else ", started by another run")
+        remembered = {"repository_uri": order.repository_uri, "tag": order.context.tag, "ours": ours}
+        if self.deferrable and state.in_progress:
+            self._defer(state, remembered)
+        if ours:
+            self._running = state
+        while state.in_progress:
+            time.sleep(self.poll_interval_seconds)
+            state = self._builder().look(state.build_id)
+        self._running = None
+        return self._finish(state.build_id, **remembered)
+
+    def _defer(self, state: BuildState, remembered: dict[str, Any]) -> None:
+        trigger = ImageBuildTrigger(
+            build_id=state.build_id,
+            builder=self.builder,
+            project_name=self.project_name,
+            source_bucket=self.source_bucket,
+            stop_on_kill=self.stop_on_kill and remembered["ours"],
+            poll_interval_seconds=self.poll_interval_seconds,
+            **self._connection.serialize(),
+        )
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=remembered, timeout=self.execution_timeout)
+
+    def _finish(self, build_id: str, repository_uri: str, tag: str, *, ours: bool) -> str:
+        """Read the digest back; what the build says of itself only explains its absence."""
+        digest = ImageRepository(self._connection, repository_uri.partition("/")[2]).digest(tag)
+        if digest is None:
+            state = self._builder().look(build_id)
+            raise ImageBuildError(self._story(state, f"{repository_uri}:{tag}"), transient=state.is_passing(ours=ours))
+        self.log.info("%s:%s is %s.", repository_uri, tag, digest)
+        return f"{repository_uri}@{digest}"
+
+    def _story(self, state: BuildState, image_uri: str) -> str:
+        lines = LogHook(self._connection).tail(state.log_group, state.log_stream) if state.log_group else []
+        link = build_url(self._connection.region, self.project_name, state.build_id)
+        return "\n".join((state.explain(image_uri), "Last lines of its log:", *(lines or ["(none)"]), f"Console: {link}"))
+
+    def _builder(self) -> Builder:
+        settings = BuilderSettings(self.project_name, self.source_bucket, self.source_prefix, self.config or {})
+        return make_builder(self.builder, self._connection, settings)
+
+    @property
+    def _connection(self) -> AwsConnection:
+        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+
+
+def _arguments(given: Any) -> dict[str, str]:
+    """Take numbers and booleans for what ``docker build`` would see on its command line."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise RequestError("build_args", given, "a dictionary of argument name and value")
+    return {str(name): str(value) for name, value in given.items()}

@@ -1,0 +1,73 @@
+"""The one place that decides whether a failure is worth another try.
+
+A retry of what is certain to fail again costs time, and after a new training job money too. Knows errors only.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.errors import SageMakerByocError, TrainingJobFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["fail_fast", "is_permanent"]
+
+PERMANENT_CODES = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ClientException",
+        "InvalidInputException",
+        "InvalidParameterException",
+        "InvalidSignatureException",
+        "ModelError",
+        "NoSuchBucket",
+        "NoSuchKey",
+        "RepositoryNotFoundException",
+        "ResourceNotFound",
+        "ResourceNotFoundException",
+        "SignatureDoesNotMatch",
+        "UnknownOperationException",
+        "UnrecognizedClientException",
+        "ValidationError",
+        "ValidationException",
+    }
+)
+"""Error codes that speak of the request, not of the moment. ResourceLimitExceeded is not among them: a quota is often
+used up by jobs that end. ExpiredToken is not either: the next try has a new one."""
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Tell whether the same call would fail the same way again.
+
+    Everything unknown counts as passing, so that a network fault never ends a chain that a retry would save.
+    """
+    if isinstance(error, TrainingJobFailedError):
+        return not error.transient
+    if isinstance(error, SageMakerByocError):
+        return error.permanent
+    return aws_code(error) in PERMANENT_CODES or type(error).__name__ == "ParamValidationError"
+
+
+def aws_code(error: BaseException) -> str:
+    """Return the code of an AWS error answer, empty for any other error."""
+    response: Any = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return ""
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def fail_fast() -> Iterator[None]:
+    """Turn a permanent failure into the one that Airflow does not retry; let every other one pass."""
+    try:
+        yield
+    except Exception as error:
+        if not is_permanent(error):
+            raise
+        from airflow.sdk.exceptions import AirflowFailException
+
+        raise AirflowFailException(str(error)) from error

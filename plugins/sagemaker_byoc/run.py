@@ -1,0 +1,79 @@
+"""Which run of which task this is: what names and tags are made from.
+
+Owns the facts that stay the same on every automatic retry of a task. Knows neither AWS calls nor Airflow's classes;
+it reads an Airflow context as the mapping that it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["PROJECT", "RunIdentity"]
+
+PROJECT = "sagemaker-byoc"
+"""Value of the tag ``project``, by which clean-up finds everything this package made."""
+
+TAG_VALUE_LENGTH = 256
+NOT_A_TAG_CHARACTER = re.compile(r"[^\w\s.:/=+\-@]")
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """One task of one run.
+
+    :param max_tries: Airflow's count of allowed tries; an automatic retry leaves it, clearing the task raises it, so it
+        tells the generations of a task apart
+    :param map_index: -1 for a task that is not mapped
+    :param logical_date: ISO 8601, None for a run that was triggered without one
+    :param run_type: ``manual``, ``scheduled``, ``backfill`` or ``asset_triggered``
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    max_tries: int = 0
+    logical_date: str | None = None
+    run_type: str = "manual"
+
+    @classmethod
+    def of(cls, context: Mapping[str, Any]) -> RunIdentity:
+        """Read the identity from the context that Airflow gives to a running task."""
+        ti, dag_run = context["ti"], context["dag_run"]
+        logical_date = dag_run.logical_date
+        return cls(
+            dag_id=ti.dag_id,
+            run_id=ti.run_id,
+            task_id=ti.task_id,
+            map_index=-1 if ti.map_index is None else ti.map_index,
+            max_tries=ti.max_tries,
+            logical_date=logical_date.isoformat() if logical_date else None,
+            run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+        )
+
+    @property
+    def key(self) -> str:
+        """Return the text that is the same for all automatic tries of this task and different for any other."""
+        return "\n".join([self.dag_id, self.run_id, self.task_id, str(self.map_index), str(self.max_tries)])
+
+    def tags(self) -> list[dict[str, str]]:
+        """Return AWS tags that say where a resource comes from; characters that a tag may not hold become ``_``."""
+        facts = {
+            "project": PROJECT,
+            "airflow:dag_id": self.dag_id,
+            "airflow:run_id": self.run_id,
+            "airflow:task_id": self.task_id,
+            "airflow:run_type": self.run_type,
+            "airflow:logical_date": self.logical_date or "",
+        }
+        return [{"Key": key, "Value": tag_value(value)} for key, value in facts.items()]
+
+
+def tag_value(text: str) -> str:
+    """Return the text as AWS takes it for a tag: at most 256 characters of letters, digits, spaces and ``_.:/=+-@``."""
+    return NOT_A_TAG_CHARACTER.sub("_", text)[:TAG_VALUE_LENGTH]

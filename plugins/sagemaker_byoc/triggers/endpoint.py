@@ -1,0 +1,95 @@
+"""Waits for an endpoint to settle.
+
+Owns the wait alone: the event says what the endpoint is then, and the task decides what that means. Never stops anything,
+since AWS has no call that ends an update.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from sagemaker_byoc.endpoint_status import EndpointLook
+from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.retry import is_permanent
+from sagemaker_byoc.triggers.watch import look_until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["EndpointTrigger"]
+
+
+class EndpointTrigger(BaseTrigger):
+    """Fire once when the endpoint is in none of its passing states, or is gone.
+
+    The event is ``{"look": {…} | None}`` with the fields of ``EndpointLook``, or ``{"error": text, "permanent": bool}``.
+
+    :param endpoint_name: the endpoint
+    :param expected_config: fire at once when this configuration is live; another one must be seen twice in a row, since AWS may
+        answer with the state from before an update that was accepted a moment ago
+    :param poll_interval_seconds: pause between two looks
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint_name: str,
+        expected_config: str | None = None,
+        poll_interval_seconds: float = 5.0,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.endpoint_name = endpoint_name
+        self.expected_config = expected_config
+        self.poll_interval_seconds = poll_interval_seconds
+        self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the triggerer needs to make this trigger again."""
+        return (
+            "sagemaker_byoc.triggers.endpoint.EndpointTrigger",
+            {
+                "endpoint_name": self.endpoint_name,
+                "expected_config": self.expected_config,
+                "poll_interval_seconds": self.poll_interval_seconds,
+                **self.connection.serialize(),
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then fire."""
+        hook = EndpointHook(self.connection)
+        settled = _Settled(self.expected_config)
+        try:
+            look = await look_until(
+                settled,
+                lambda: hook.look(self.endpoint_name),
+                interval_seconds=self.poll_interval_seconds,
+                log=self.log,
+            )
+        except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
+            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})
+            return
+        yield TriggerEvent({"look": look.as_json() if look else None})
+
+
+class _Settled:
+    """Remembers the last look, so that an unexpected state has to be seen twice."""
+
+    def __init__(self, expected_config: str | None) -> None:
+        self._expected_config = expected_config
+        self._last: EndpointLook | None = EndpointLook("", "")
+
+    def __call__(self, look: EndpointLook | None) -> bool:
+        last, self._last = self._last, look
+        if look is not None and look.changing:
+            return False
+        if self._expected_config is None or (look is not None and look.live_config == self._expected_config):
+            return True
+        return look == last

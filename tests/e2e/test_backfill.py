@@ -1,0 +1,42 @@
+"""Backfills over past data."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from local_stack.airflow_parts import airflow_command
+from local_stack.home import CHECKOUT
+from local_stack.stack import DAG_ID
+from tests.e2e.probe import aws, until
+
+if TYPE_CHECKING:
+    from local_stack.stack import Stack
+
+DAYS = ["2026-01-01", "2026-01-02", "2026-01-03"]
+
+
+def backfill_runs(stack: Stack) -> list[dict[str, Any]]:
+    """Return the runs that the backfill made, once all of them have ended."""
+    runs = stack.airflow.call("GET", f"/dags/{DAG_ID}/dagRuns")["dag_runs"]
+    ours = [run for run in runs if run["run_type"] == "backfill"]
+    ended = [run for run in ours if run["state"] in ("success", "failed")]
+    return ended if len(ended) == len(DAYS) else []
+
+
+def test_three_days_train_on_their_own_partitions(stack: Stack) -> None:
+    """Three days through Airflow's own command give three runs, three jobs and three partitions."""
+    dates = ["--from-date", DAYS[0], "--to-date", DAYS[-1]]
+    command = airflow_command("backfill", "create", "--dag-id", DAG_ID, *dates, "--max-active-runs", "1")
+    subprocess.run(command, env=stack.environment, cwd=CHECKOUT, check=True, capture_output=True)
+    runs = until(lambda: backfill_runs(stack), "all runs of the backfill end", 480)
+    assert [run["state"] for run in runs] == ["success"] * len(DAYS)
+    sagemaker = aws(stack, "sagemaker")
+    trained = []
+    for run in sorted(runs, key=lambda run: str(run["logical_date"])):
+        name = stack.airflow.xcom(DAG_ID, run["dag_run_id"], "create_training_job")
+        job = sagemaker.describe_training_job(TrainingJobName=name)
+        trained.append([channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in job["InputDataConfig"]])
+    for day, uris in zip(DAYS, trained, strict=True):
+        assert uris
+        assert all(f"/{day}/" in uri for uri in uris)

@@ -1,0 +1,124 @@
+"""``serve`` as a process of its own."""
+
+import http.client
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from sagemaker_container.errors import ConfigurationError
+from sagemaker_container.serving import ServerSettings, main
+from tests.unit.container.opt_ml import OptMl, free_port
+
+START_SECONDS = 60
+
+
+@contextmanager
+def serving(opt_ml: OptMl, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run ``serve`` on a loopback port, ready for traffic."""
+    port = free_port()
+    settings = {"SAGEMAKER_BIND_TO_ADDRESS": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(port)}
+    process = opt_ml.start("serve", **settings, **environment)
+    try:
+        wait_until_ready(process, port)
+        yield process, port
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def wait_until_ready(process: subprocess.Popen[str], port: int) -> None:
+    """Return when ``/ping`` says 200; a connection is tried again until there is a server or none will come."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if request(port, "GET", "/ping") == (200, b""):
+                return
+        except ConnectionError:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.05)
+    pytest.fail(f"serve is not ready; exit code {process.poll()}")
+
+
+def request(port: int, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    """Send one request and return status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, body, {"Content-Type": "text/csv"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def serve_here(opt_ml: OptMl, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run ``serve`` in this process, for starts that must fail, and return its exit code."""
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(opt_ml.base))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return main()
+
+
+@pytest.fixture
+def deployed(opt_ml: OptMl, iris_model: Path) -> OptMl:
+    """Give an ``/opt/ml`` with a trained model."""
+    shutil.copytree(iris_model, opt_ml.model)
+    return opt_ml
+
+
+def test_the_program_answers_writes_nothing_and_leaves_on_sigterm(deployed: OptMl) -> None:
+    """Ping, a prediction, an oversized body, and an orderly end with exit code 0."""
+    before = {file: file.stat().st_mtime_ns for file in deployed.base.rglob("*")}
+    with serving(deployed) as (process, port):
+        assert request(port, "POST", "/invocations", b"5.1,3.5,1.4,0.2\n") == (200, b"setosa\n")
+        assert request(port, "POST", "/invocations", b"\n" * 7_000_000)[0] == 413
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    assert {file: file.stat().st_mtime_ns for file in deployed.base.rglob("*")} == before
+
+
+def test_several_workers_share_the_port(deployed: OptMl) -> None:
+    """Each worker loads the model itself; the supervisor ends them all on SIGTERM."""
+    with serving(deployed, MODEL_SERVER_WORKERS="2") as (process, port):
+        assert request(port, "POST", "/invocations", b"5.1,3.5,1.4,0.2\n") == (200, b"setosa\n")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize(("damaged", "content"), [("model.json", "{}"), ("model.pt", "")])
+def test_a_damaged_artifact_ends_the_program_with_its_reason(
+    deployed: OptMl, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], damaged: str, content: str
+) -> None:
+    """An endpoint that cannot work fails to start instead of answering with errors."""
+    (deployed.model / damaged).write_text(content, encoding="utf-8")
+    assert serve_here(deployed, monkeypatch) == 1
+    assert "serving failed: No usable model in" in capsys.readouterr().out
+
+
+def test_a_model_of_another_format_is_not_loaded(
+    deployed: OptMl, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A later container says that it cannot read an old artifact, or the other way round."""
+    file = deployed.model / "model.json"
+    file.write_text(file.read_text().replace('"format_version": 1', '"format_version": 99'), encoding="utf-8")
+    assert serve_here(deployed, monkeypatch) == 1
+    assert "the format version is 99, this container reads 1" in capsys.readouterr().out
+
+
+def test_the_server_listens_where_sagemaker_expects_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Port 8080 on every interface, one worker."""
+    for variable in ("SAGEMAKER_BIND_TO_ADDRESS", "SAGEMAKER_BIND_TO_PORT", "MODEL_SERVER_WORKERS"):
+        monkeypatch.delenv(variable, raising=False)
+    assert ServerSettings.from_environment() == ServerSettings("0.0.0.0", 8080, 1)  # noqa: S104 - the contract
+
+
+@pytest.mark.parametrize(("variable", "value"), [("SAGEMAKER_BIND_TO_PORT", "http"), ("MODEL_SERVER_WORKERS", "0")])
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    """The message says which variable, its value and what is expected."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f"{variable} is '{value}'; expected a whole number from 1"):
+        ServerSettings.from_environment()

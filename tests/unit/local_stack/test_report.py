@@ -1,0 +1,28 @@
+"""The table at the end of a run."""
+
+from __future__ import annotations
+
+from local_stack.report import result_lines
+
+REPORT = {
+    "records": 2,
+    "correct": 1,
+    "accuracy": 0.5,
+    "latency_ms": {"p50": 1.0, "p95": 2.0, "max": 3.0},
+    "predictions": [
+        {"label": "setosa", "prediction": "setosa", "correct": True},
+        {"label": "setosa", "prediction": "virginica", "correct": False},
+    ],
+}
+
+
+def test_wrong_answers_stand_out() -> None:
+    """Label and prediction stand side by side, and a wrong one says NO."""
+    lines = list(result_lines({"smoke_test": REPORT}))
+    assert [line.split()[1:] for line in lines[1:3]] == [["setosa", "setosa", "yes"], ["setosa", "virginica", "NO"]]
+    assert "accuracy   50.0%  (1 of 2 records)" in lines
+
+
+def test_a_run_that_did_not_deploy_has_no_table() -> None:
+    """What was made is still listed."""
+    assert list(result_lines({"create_model": "iris-1", "smoke_test": None})) == ["model      iris-1"]

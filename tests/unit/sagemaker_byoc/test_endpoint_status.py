@@ -1,0 +1,51 @@
+"""What one look at an endpoint means for the one who waits."""
+
+from __future__ import annotations
+
+import pytest
+
+from sagemaker_byoc.endpoint_status import EndpointLook, Verdict, judge
+
+STATUSES = [
+    ("InService", "new", Verdict.LIVE),
+    ("InService", "old", Verdict.ROLLED_BACK),
+    ("InService", "other", Verdict.SUPERSEDED),
+    ("Creating", "new", Verdict.WAITING),
+    ("Updating", "new", Verdict.WAITING),
+    ("SystemUpdating", "new", Verdict.WAITING),
+    ("RollingBack", "old", Verdict.WAITING),
+    ("Deleting", "new", Verdict.GONE),
+    ("Failed", "new", Verdict.FAILED),
+    ("OutOfService", "new", Verdict.FAILED),
+    ("UpdateRollbackFailed", "new", Verdict.FAILED),
+]
+
+
+@pytest.mark.parametrize(("status", "live", "verdict"), STATUSES)
+def test_success_is_in_service_with_the_requested_configuration(status: str, live: str, verdict: Verdict) -> None:
+    """Every other state is told apart by what it means."""
+    assert judge(EndpointLook("iris", status, live), "new", "old") is verdict
+
+
+def test_a_missing_endpoint_is_gone() -> None:
+    """Somebody deleted it while it was waited for."""
+    assert judge(None, "new", None) is Verdict.GONE
+
+
+def test_without_a_previous_configuration_nothing_was_rolled_back() -> None:
+    """Only what was known to be live before can have been put back."""
+    assert judge(EndpointLook("iris", "InService", "other"), "new", None) is Verdict.SUPERSEDED
+
+
+def test_a_look_reads_the_answer_and_survives_an_event() -> None:
+    """The fields that decide are kept, whatever else the answer holds."""
+    answer = {
+        "EndpointName": "iris",
+        "EndpointStatus": "Updating",
+        "EndpointConfigName": "old",
+        "PendingDeploymentSummary": {"EndpointConfigName": "new"},
+        "CreationTime": "ignored",
+    }
+    look = EndpointLook.of(answer)
+    assert (look.live_config, look.target_config, look.changing) == ("old", "new", True)
+    assert EndpointLook(**look.as_json()) == look

@@ -1,0 +1,112 @@
+"""The request for a build, and what is read from its answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from sagemaker_byoc.build_context import BuildContext
+from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.image_build import BuildState, ImageOrder, buildspec, start_build_request
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/iris"
+
+
+def order(folder: Path, ordered_by: str = "dag/run/task", **choices: Any) -> ImageOrder:
+    """Make an order for a folder with only a Dockerfile."""
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    return ImageOrder(BuildContext(folder, **choices), REPOSITORY, "eu-west-1", ordered_by)
+
+
+def request(wanted: ImageOrder, ended_builds: int = 0, **config: Any) -> dict[str, Any]:
+    """Make the StartBuild request of an order."""
+    return start_build_request(
+        wanted, project_name="images", source_location="bucket/key.zip", ended_builds=ended_builds, config=config
+    )
+
+
+def variables(made: dict[str, Any]) -> dict[str, str]:
+    """Return the environment of a request's build."""
+    return {each["name"]: each["value"] for each in made["environmentVariablesOverride"]}
+
+
+def test_the_build_specification_builds_and_then_pushes(tmp_path: Path) -> None:
+    """The commands are those of a hand-made build, in the phases that stop at the first failure."""
+    phases = yaml.safe_load(buildspec(order(tmp_path).context))["phases"]
+    [login] = phases["pre_build"]["commands"]
+    build, push = phases["build"]["commands"]
+    assert login.startswith("aws ecr get-login-password")
+    assert login.endswith('docker login --username AWS --password-stdin "$IMAGE_REGISTRY"')
+    assert build == 'docker build --file "$IMAGE_DOCKERFILE" --tag "$IMAGE_URI" .'
+    assert push == 'docker push "$IMAGE_URI"'
+
+
+def test_values_never_become_part_of_a_command(tmp_path: Path) -> None:
+    """A build argument that looks like shell stays a value."""
+    evil = '"; rm -rf / #\n$(id)'
+    wanted = order(tmp_path, build_args={"VERSION": evil}, target="serve", platform="linux/amd64")
+    made = request(wanted)
+    assert "rm -rf" not in made["buildspecOverride"]
+    assert '--build-arg "VERSION=$BUILD_ARG_VERSION"' in made["buildspecOverride"]
+    assert '--target "$IMAGE_TARGET" --platform "$IMAGE_PLATFORM"' in made["buildspecOverride"]
+    assert variables(made)["BUILD_ARG_VERSION"] == evil
+
+
+def test_a_retry_uses_the_same_token(tmp_path: Path) -> None:
+    """CodeBuild then answers with the build that runs, instead of starting a second one."""
+    wanted = order(tmp_path)
+    assert request(wanted) == request(wanted)
+    assert request(wanted)["idempotencyToken"] != request(wanted, ended_builds=1)["idempotencyToken"]
+    assert request(wanted)["idempotencyToken"] != request(order(tmp_path, "other run"))["idempotencyToken"]
+
+
+def test_further_members_reach_the_request(tmp_path: Path) -> None:
+    """No field of StartBuild is out of reach."""
+    extra = {"name": "HTTP_PROXY", "value": "http://proxy", "type": "PLAINTEXT"}
+    made = request(order(tmp_path), privilegedModeOverride=False, environmentVariablesOverride=[extra])
+    assert made["privilegedModeOverride"] is False
+    assert extra in made["environmentVariablesOverride"]
+    assert "IMAGE_URI" in variables(made)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"idempotencyToken": "x"}, "config.idempotencyToken"),
+        ({"environmentVariablesOverride": [{"name": "IMAGE_URI", "value": "x"}]}, r"Override\[0\].name.*IMAGE_URI"),
+    ],
+)
+def test_what_the_operator_fills_in_cannot_be_set_twice(tmp_path: Path, config: dict[str, Any], message: str) -> None:
+    """A build of something else under this content's tag would be found for ever after."""
+    with pytest.raises(RequestError, match=message):
+        request(order(tmp_path), **config)
+
+
+def test_the_failed_phase_is_found() -> None:
+    """The message that matters stands in the phase that failed, not in the last one."""
+    state = BuildState.of(
+        {
+            "id": "images:1",
+            "buildStatus": "FAILED",
+            "currentPhase": "COMPLETED",
+            "phases": [
+                {"phaseType": "PRE_BUILD", "phaseStatus": "SUCCEEDED"},
+                {"phaseType": "BUILD", "phaseStatus": "FAILED", "contexts": [{"message": "exit status 1"}]},
+                {"phaseType": "COMPLETED"},
+            ],
+            "logs": {"groupName": "/aws/codebuild/images", "streamName": "1"},
+            "environment": {"environmentVariables": [{"name": "IMAGE_URI", "value": "r/x:ctx-1"}]},
+        }
+    )
+    assert (state.phase, state.message, state.in_progress) == ("BUILD", "exit status 1", False)
+    assert (state.image_uri, state.log_group) == ("r/x:ctx-1", "/aws/codebuild/images")
+
+
+def test_a_build_that_has_just_begun_is_in_progress() -> None:
+    """Its answer holds little more than its id."""
+    assert BuildState.of({"id": "images:1", "buildStatus": "IN_PROGRESS"}).in_progress
