@@ -1,6 +1,7 @@
 """Read request bodies: CSV and JSON to a matrix with one column for each feature of the model."""
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,7 +31,7 @@ class RequestReader:
         names a feature or has no number in it.
         """
         try:
-            rows = [row for row in csv.reader(_text(body).splitlines(), strict=True) if row]
+            rows = [row for row in csv.reader(io.StringIO(_text(body), newline=""), strict=True) if row]
         except csv.Error as error:
             message = f"The body is not CSV: {error}."
             raise BadRequestError(message) from error

@@ -45,11 +45,13 @@ class TabularPredictor:
         """Answer each row, or refuse a row so far out that the network's arithmetic overflows."""
         with torch.inference_mode():
             outputs = self._network(self._schema.scale.apply(batch).to(self._device)).double().cpu()
+        if self._schema.target:
+            outputs = self._schema.target.restore(outputs)
         if not math.isfinite(outputs.sum().item()):
             row = int(outputs.isfinite().all(dim=1).logical_not().nonzero()[0]) + 1
             message = f"Row {row}: the values are too large to predict from."
             raise BadRequestError(message)
-        return self._labels(outputs) if self._schema.classes else self._values(outputs)
+        return self._labels(outputs) if self._schema.classes else [{"value": value} for value in outputs[:, 0].tolist()]
 
     def _labels(self, outputs: torch.Tensor) -> list[Prediction]:
         classes = self._schema.classes
@@ -58,8 +60,3 @@ class TabularPredictor:
             {"label": classes[best], "probabilities": dict(zip(classes, probabilities, strict=True))}
             for best, probabilities in answers
         ]
-
-    def _values(self, outputs: torch.Tensor) -> list[Prediction]:
-        target = self._schema.target
-        mean, deviation = (target.mean[0], target.deviation[0]) if target else (0.0, 1.0)
-        return [{"value": value * deviation + mean} for value in outputs[:, 0].tolist()]

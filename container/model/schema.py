@@ -38,6 +38,10 @@ class Scale:
         with np.errstate(over="ignore"):
             return torch.from_numpy(((matrix - mean) / deviation).astype(np.float32))
 
+    def restore(self, scaled: torch.Tensor) -> torch.Tensor:
+        """Return what was in standard units in the column's own."""
+        return scaled * torch.tensor(self.deviation) + torch.tensor(self.mean)
+
     @cached_property
     def _arrays(self) -> tuple[Matrix, Matrix]:
         return np.array(self.mean), np.array(self.deviation)

@@ -47,7 +47,7 @@ def read_table(channel: Channel, label_column: str) -> Table:
 
     A host without files is a fault only when the channel is the same on every host.
     """
-    files = sorted(channel.directory.rglob("*.csv"))
+    files = sorted(file for file in channel.directory.rglob("*.csv") if file.is_file())
     if not files and not channel.sharded:
         found = sorted(path.name for path in channel.directory.rglob("*") if path.is_file())[:5]
         message = f"Channel {channel.name!r} holds no *.csv file; found: {', '.join(found) or 'nothing'}."

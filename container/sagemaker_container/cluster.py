@@ -70,9 +70,22 @@ def joined(hosts: Hosts) -> Iterator[Cluster]:
         distributed.destroy_process_group()
 
 
+def resolve(address: str) -> str:
+    """Return the IP address of a host; the platform's names may take a while to resolve."""
+    deadline = time.monotonic() + JOIN_TIMEOUT_SECONDS
+    while True:
+        try:
+            return str(socket.getaddrinfo(address, None, family=socket.AF_INET)[0][4][0])
+        except socket.gaierror as error:
+            if time.monotonic() > deadline:
+                message = f"The host {address!r} did not resolve within {JOIN_TIMEOUT_SECONDS} seconds: {error}."
+                raise PeerLostError(message) from error
+        time.sleep(DNS_RETRY_SECONDS)
+
+
 def _join(hosts: Hosts) -> None:
     address = os.environ.get("MASTER_ADDR") or hosts.names[0]
-    resolved = _resolve(address)
+    resolved = resolve(address)
     _choose_interface(hosts, resolved)
     with _peers():
         store = _open_store(resolved, _port(), hosts)
@@ -85,19 +98,6 @@ def _port() -> int:
         message = f"MASTER_PORT is {text!r}; expected a port number."
         raise ConfigurationError(message)
     return int(text)
-
-
-def _resolve(address: str) -> str:
-    """Return the IP address of a host; the platform's names may take a while to resolve."""
-    deadline = time.monotonic() + JOIN_TIMEOUT_SECONDS
-    while True:
-        try:
-            return str(socket.getaddrinfo(address, None, family=socket.AF_INET)[0][4][0])
-        except socket.gaierror as error:
-            if time.monotonic() > deadline:
-                message = f"The host {address!r} did not resolve within {JOIN_TIMEOUT_SECONDS} seconds: {error}."
-                raise PeerLostError(message) from error
-        time.sleep(DNS_RETRY_SECONDS)
 
 
 def _choose_interface(hosts: Hosts, leader_address: str) -> None:

@@ -64,9 +64,10 @@ class LocalAws:
         self.cloud = Cloud(self._server.endpoint_url, region, state_dir.resolve())
         backing = make_backing(self.cloud)
         self._engine = backing.engine
-        self._sagemaker = SageMakerService(self.cloud, self._engine, stop_grace_seconds=stop_grace_seconds)
+        sagemaker = SageMakerService(self.cloud, self._engine, stop_grace_seconds=stop_grace_seconds)
         self._gateway = Gateway(make_moto_app(), {"engine": self._engine.name, "region": region})
-        for service in (self._sagemaker, *backing.services):
+        self._services: list[Service] = [sagemaker, *backing.services]
+        for service in self._services:
             self._gateway.register(service)
 
     def start(self) -> None:
@@ -77,7 +78,8 @@ class LocalAws:
 
     def stop(self) -> None:
         """End every container, then stop answering: a container that ends may still write its log."""
-        self._sagemaker.close()
+        for service in self._services:
+            service.close()
         self._server.stop()
 
     def __enter__(self) -> LocalAws:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import moto.core.responses
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.test import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,9 +34,13 @@ _NOT_FOR_CLIENTS = "/moto-api"
 
 
 def make_moto_app() -> WsgiApp:
-    """Return moto as a WSGI application that is safe to serve from several threads."""
+    """Return moto, empty, as a WSGI application that is safe to serve from several threads.
+
+    moto keeps its state in its modules: a process can have one local AWS after another, not two at once.
+    """
     _cache_lookups()
     application = DomainDispatcherApplication(create_backend_app)
+    Client(application).post(f"{_NOT_FOR_CLIENTS}/reset")
     locks = {service: threading.Lock() for service in _ONE_AT_A_TIME}
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -46,7 +46,7 @@ class HttpServer:
             self._server = make_server(
                 host, port, self._respond, threaded=True, request_handler=_QuietHandler, fd=bound.fileno()
             )
-        self._thread = threading.Thread(target=self._server.serve_forever, name="local-aws-http", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="local-aws-http", daemon=True)
         self.endpoint_url = f"http://{host}:{self._server.port}"
 
     def start(self, application: WsgiApp) -> None:
@@ -60,6 +60,10 @@ class HttpServer:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+
+    def _serve(self) -> None:
+        # The interval is how long a stop may take; requests do not wait for it.
+        self._server.serve_forever(poll_interval=0.05)
 
     def _respond(self, environ: dict[str, Any], start_response: Any) -> Any:
         if self._application is None:

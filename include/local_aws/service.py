@@ -25,3 +25,6 @@ class Service(Protocol):
     @property
     def operations(self) -> Mapping[str, Operation]:
         """Operations by their AWS name; any other is an unknown operation."""
+
+    def close(self) -> None:
+        """End whatever still runs; the local AWS is going down. Called once."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["EndpointLook", "Verdict", "judge"]
+__all__ = ["EndpointLook", "Verdict", "explain", "judge"]
 
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
@@ -84,3 +84,20 @@ def judge(look: EndpointLook | None, requested_config: str, previous_config: str
     if look.live_config == requested_config:
         return Verdict.LIVE
     return Verdict.ROLLED_BACK if look.live_config == previous_config else Verdict.SUPERSEDED
+
+
+_EXPLANATIONS = {
+    Verdict.ROLLED_BACK: "the update to {requested} failed and AWS put {live} back, which serves as before",
+    Verdict.SUPERSEDED: "it serves {live} instead of {requested}: another deployment came after this one",
+    Verdict.FAILED: "it is {status} and does not serve {requested}",
+    Verdict.GONE: "it does not exist any more, so {requested} is not served: somebody deleted it",
+}
+
+
+def explain(verdict: Verdict, look: EndpointLook | None, endpoint_name: str, requested_config: str) -> str:
+    """Say in one or two sentences why the wait did not end well."""
+    live = look.live_config if look is not None else None
+    status = look.status if look is not None else "gone"
+    text = _EXPLANATIONS[verdict].format(requested=requested_config, live=live, status=status)
+    reason = look.failure_reason if look is not None else ""
+    return f"Endpoint {endpoint_name}: {text}.{f' AWS says: {reason}' if reason else ''}"

@@ -7,6 +7,7 @@
     │   └── BuildContextError        the folder to build from is not usable
     ├── JobMismatchError             a job of this run's name exists, but it is not the job asked for now
     ├── ImageBuildError              the build ran and failed, or left no image behind
+    │   └── ImageBuildInterruptedError   CodeBuild itself failed, or another run's build was stopped: worth a retry
     ├── TrainingJobFailedError       the job ended Failed
     ├── TrainingJobStoppedError      the job ended Stopped: by a person, by MaxRuntime, by a lost spot instance
     ├── EndpointFailedError          the endpoint ended Failed, OutOfService or UpdateRollbackFailed
@@ -28,6 +29,7 @@ __all__ = [
     "EndpointRolledBackError",
     "EndpointSupersededError",
     "ImageBuildError",
+    "ImageBuildInterruptedError",
     "JobMismatchError",
     "RequestError",
     "SageMakerByocError",
@@ -77,6 +79,12 @@ class JobMismatchError(SageMakerByocError):
 
 class ImageBuildError(SageMakerByocError):
     """The image build failed, or it succeeded and ECR does not hold the image."""
+
+
+class ImageBuildInterruptedError(ImageBuildError):
+    """The build ended for a reason that lies neither in the folder nor in the Dockerfile."""
+
+    permanent = False
 
 
 class TrainingJobFailedError(SageMakerByocError):

@@ -87,6 +87,20 @@ class BuildState:
         """Say whether the build goes on."""
         return self.status == "IN_PROGRESS"
 
+    def is_passing(self, *, ours: bool) -> bool:
+        """Say whether the next build may well succeed: CodeBuild failed, or somebody else's run was stopped."""
+        return self.status == "FAULT" or (self.status == "STOPPED" and not ours)
+
+    def explain(self, image_uri: str) -> str:
+        """Say why there is no image."""
+        if self.status == "SUCCEEDED":
+            return (
+                f"Build {self.build_id} succeeded, but ECR does not hold {image_uri}. "
+                "Does its own buildspec push another name, or does a lifecycle rule delete what was pushed?"
+            )
+        said = f": {self.message}" if self.message else ""
+        return f"Build {self.build_id} of {image_uri} ended {self.status} in phase {self.phase or 'unknown'}{said}."
+
 
 _FAILURES = frozenset({"FAILED", "FAULT", "TIMED_OUT", "STOPPED"})
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["PROJECT", "RunIdentity"]
 
@@ -61,8 +61,11 @@ class RunIdentity:
         """Return the text that is the same for all automatic tries of this task and different for any other."""
         return "\n".join([self.dag_id, self.run_id, self.task_id, str(self.map_index), str(self.max_tries)])
 
-    def tags(self) -> list[dict[str, str]]:
-        """Return AWS tags that say where a resource comes from; characters that a tag may not hold become ``_``."""
+    def tags(self, own: Sequence[dict[str, str]] | None = None) -> list[dict[str, str]]:
+        """Return AWS tags that say where a resource comes from; characters that a tag may not hold become ``_``.
+
+        :param own: the user's tags; they come first and win over ours of the same key
+        """
         facts = {
             "project": PROJECT,
             "airflow:dag_id": self.dag_id,
@@ -71,7 +74,10 @@ class RunIdentity:
             "airflow:run_type": self.run_type,
             "airflow:logical_date": self.logical_date or "",
         }
-        return [{"Key": key, "Value": tag_value(value)} for key, value in facts.items()]
+        first = list(own or [])
+        taken = {tag.get("Key") for tag in first}
+        ours = [{"Key": key, "Value": tag_value(value)} for key, value in facts.items() if key not in taken]
+        return first + ours
 
 
 def tag_value(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from sagemaker_byoc.errors import RequestError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sagemaker_byoc.prediction import Prediction
 
-__all__ = ["Answer", "Limits", "SmokeTestReport", "percentile"]
+__all__ = ["Answer", "Limits", "SmokeTestReport", "number", "percentile"]
 
 
 @dataclass(frozen=True)
@@ -151,3 +151,23 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """Return the nearest-rank percentile: the smallest value that at least so many percent do not exceed."""
     rank = max(1, math.ceil(len(values) * percent / 100))
     return sorted(values)[rank - 1]
+
+
+@overload
+def number(field: str, given: float | str | None, missing: float) -> float: ...
+@overload
+def number(field: str, given: float | str | None, missing: None = None) -> float | None: ...
+
+
+def number(field: str, given: float | str | None, missing: float | None = None) -> float | None:
+    """Read a number that a template has turned into text.
+
+    :param missing: what an empty text or ``None`` stands for
+    :raises RequestError: it is no number
+    """
+    if given is None or str(given).strip() in ("", "None"):
+        return missing
+    try:
+        return float(given)
+    except ValueError as error:
+        raise RequestError(field, given, "a number") from error

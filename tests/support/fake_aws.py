@@ -6,14 +6,14 @@ checked against botocore's output shapes, so that a test cannot make AWS say wha
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import boto3
+import botocore.handlers
 from botocore.awsrequest import AWSResponse
-from botocore.config import Config
 from botocore.validate import ParamValidator
 
 from sagemaker_byoc.hooks import connection
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["AwsSays", "FakeAws", "fake_aws"]
 
 Answer = dict[str, Any]
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "fake",
+    "AWS_SECRET_ACCESS_KEY": "fake",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_MAX_ATTEMPTS": "1",
+    # a call that nobody answers for dies here at once instead of reaching AWS
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+}
 
 
 class AwsSays(Exception):
@@ -65,19 +73,6 @@ class FakeAws:
         """Return the parameters of each call of an operation."""
         return [parameters for name, parameters in self.calls if name == operation]
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client that asks this table."""
-        client = boto3.client(
-            service,
-            region_name="eu-west-1",
-            aws_access_key_id="fake",
-            aws_secret_access_key="fake",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-        client.meta.events.register(f"before-parameter-build.{service}", self._note)
-        client.meta.events.register(f"before-call.{service}", self._answer)
-        return client
-
     def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         self.calls.append((model.name, dict(params)))
 
@@ -99,17 +94,17 @@ class FakeAws:
 
 @contextmanager
 def fake_aws() -> Iterator[FakeAws]:
-    """Put a table of answers behind every AwsConnection of this process."""
+    """Put a table of answers behind every boto3 client that is made meanwhile; operators need ``aws_conn_id=None``."""
     aws = FakeAws()
-    clients: dict[str, Any] = {}
-
-    def make(_connection: Any, service: str) -> Any:
-        return clients.setdefault(service, aws.client(service))
-
+    handlers = [
+        *botocore.handlers.BUILTIN_HANDLERS,
+        ("before-parameter-build", aws._note),
+        ("before-call", aws._answer),
+    ]
     with (
+        mock.patch.dict(os.environ, ENVIRONMENT),
+        mock.patch.object(botocore.handlers, "BUILTIN_HANDLERS", handlers),
+        # clients of an earlier table must not be found again
         mock.patch.dict(connection._clients, clear=True),
-        mock.patch.object(connection.AwsConnection, "_make_client", make),
     ):
         yield aws
-
-

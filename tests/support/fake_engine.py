@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from local_aws.container import Container, ContainerError, Launch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["FakeContainer", "FakeEngine"]
@@ -81,7 +81,7 @@ class FakeEngine:
     """
 
     directory: Path
-    programs: Mapping[str, str] = field(default_factory=dict)
+    programs: dict[str, str] = field(default_factory=dict)
     launches: list[Launch] = field(default_factory=list)
     containers: list[FakeContainer] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)

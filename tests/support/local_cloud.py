@@ -13,10 +13,12 @@ from local_aws.assembly import Backing, LocalAws
 from tests.support.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from local_aws.cloud import Cloud
     from local_aws.container import Engine
+    from local_aws.service import Service
 
 __all__ = ["LocalCloud", "local_cloud"]
 
@@ -52,15 +54,19 @@ def local_cloud(
     *,
     engine: Engine | None = None,
     programs: Mapping[str, str] | None = None,
+    services: Callable[[Cloud], Sequence[Service]] = lambda _: (),
     stop_grace_seconds: float = 5.0,
 ) -> Iterator[LocalCloud]:
     """Run a local AWS on a free port until the block ends.
 
     :param directory: an empty directory for its state and for the fake engine's programs
     :param engine: the engine to use; otherwise a fake one that runs ``programs``
+    :param services: makes further services
     """
     directory.mkdir(parents=True, exist_ok=True)
     chosen = engine if engine is not None else FakeEngine(directory, dict(programs or {}))
-    aws = LocalAws(lambda _: Backing(chosen), directory / "state", stop_grace_seconds=stop_grace_seconds)
+    aws = LocalAws(
+        lambda cloud: Backing(chosen, services(cloud)), directory / "state", stop_grace_seconds=stop_grace_seconds
+    )
     with aws:
         yield LocalCloud(aws.cloud.endpoint_url, aws.cloud.region, chosen, aws.cloud.state_dir)

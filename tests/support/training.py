@@ -7,12 +7,15 @@ import itertools
 import json
 import tarfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.support.fake_engine import FakeEngine
-from tests.support.local_cloud import LocalCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.local_cloud import LocalCloud
 
 __all__ = ["BUCKET", "TrainingAccount", "wait_for"]
 
@@ -28,9 +31,7 @@ host = config["current_host"]
 
 _TRUST = {
     "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    ],
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
 
@@ -88,7 +89,7 @@ class TrainingAccount:
 
     def request(self, program: str = "", **changes: Any) -> dict[str, Any]:
         """Return a CreateTrainingJob request; a change to None takes the member away."""
-        request = {
+        request: dict[str, Any] = {
             "TrainingJobName": f"job-{next(self._numbers)}",
             "RoleArn": self.role_arn,
             "AlgorithmSpecification": {"TrainingImage": self.image(program), "TrainingInputMode": "File"},

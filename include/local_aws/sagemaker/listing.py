@@ -115,6 +115,8 @@ def _read_token(token: str) -> tuple[Any, str]:
         value, name = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, TypeError, RecursionError) as error:
         raise _bad_token() from error
+    if not isinstance(name, str):
+        raise _bad_token()
     return value, name
 
 

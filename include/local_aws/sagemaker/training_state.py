@@ -184,4 +184,6 @@ def _with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _now() -> dt.datetime:
-    return dt.datetime.now(dt.timezone.utc)
+    """Return the time in whole milliseconds, as it travels: a client filters lists by times that it was given."""
+    now = dt.datetime.now(dt.timezone.utc)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -7,7 +7,6 @@ those that there are. Knows nothing of tasks, deferral or templates.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +14,8 @@ from sagemaker_byoc.errors import ImageBuildError, RequestError
 from sagemaker_byoc.image_build import BuildState, ImageOrder, start_build_request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from sagemaker_byoc.build_context import BuildContext
     from sagemaker_byoc.hooks.connection import AwsConnection
 

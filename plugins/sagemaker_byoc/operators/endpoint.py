@@ -1,30 +1,29 @@
 """Puts a model behind an endpoint.
 
-Owns the loop of looking and doing, and the deferral while another run is at work on the endpoint. Which step comes next is
-decided in ``deployment``; whether the new configuration becomes live is the sensor's to wait for.
+Owns the loop of looking and doing, and the deferral while another run is at work on the endpoint. Which step comes
+next is decided in ``deployment``; whether the new configuration becomes live is the sensor's to wait for.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
-from sagemaker_byoc.deployment import Step, fill_in_variants, is_older, next_step
 from sagemaker_byoc.errors import EndpointFailedError, RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
 from sagemaker_byoc.hooks.endpoint import EndpointHook
-from sagemaker_byoc.naming import content_name
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import RunIdentity
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from collections.abc import Sequence
 
-    from sagemaker_byoc.endpoint_status import EndpointLook
+    from airflow.sdk import Context
 
 __all__ = ["CreateEndpointOperator"]
 
@@ -32,24 +31,26 @@ __all__ = ["CreateEndpointOperator"]
 class CreateEndpointOperator(BaseOperator):
     """Create the endpoint, or update it to a new configuration; it need not be known which of the two.
 
-    The endpoint configuration is named by its content, so repeating the task finds the same one. If the endpoint serves it, or
-    is about to, nothing is called. If another run is changing the endpoint, that is waited for. A run whose logical date is
-    before that of the live configuration is skipped, so that a backfill does not put an old model in the place of a newer one.
+    The endpoint configuration is named by its content, so repeating the task finds the same one. If the endpoint
+    serves it, or is about to, nothing is called. If another run is changing the endpoint, that is waited for. A run
+    whose logical date is before that of the live configuration is skipped, so that a backfill does not put an old
+    model in the place of a newer one.
 
     Nothing is stopped when the task is killed: AWS has no call that ends an update.
 
-    Returns ``{"endpoint_name", "endpoint_config_name", "previous_endpoint_config_name", "operation"}``, the operation being
-    ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none`` (it is live already).
+    Returns ``{"endpoint_name", "endpoint_config_name", "previous_endpoint_config_name", "operation"}``, the
+    operation being ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none`` (it is live already).
 
     :param endpoint_name: the endpoint (templated)
     :param model_name: SageMaker model for every variant that names none (templated)
-    :param config: CreateEndpointConfig request (templated). ``ProductionVariants`` is required; of a single variant the
-        name may be left out and is ``AllTraffic``. ``EndpointConfigName``, if given, is the readable beginning of the name
+    :param config: CreateEndpointConfig request (templated). ``ProductionVariants`` is required; of a single variant
+        the name may be left out and is ``AllTraffic``. ``EndpointConfigName``, if given, is the readable beginning
+        of the name
     :param update_config: further members of the UpdateEndpoint request, such as ``DeploymentConfig`` or
         ``RetainAllVariantProperties`` (templated); they do not apply when the endpoint is created
     :param deploy_older: deploy even if what is live is of a later logical date (templated)
-    :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, and create it again.
-        Such an endpoint serves nothing; its logs are kept
+    :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, and create it
+        again. Such an endpoint serves nothing; its logs are kept
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at a busy endpoint
     :param aws_conn_id: Airflow connection (templated)
@@ -104,24 +105,48 @@ class CreateEndpointOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Look at the endpoint and do the next step, until the configuration is on its way."""
         with fail_fast():
-            deployment = _Deployment(self, RunIdentity.of(context))
+            run = RunIdentity.of(context)
+            hook = EndpointHook(self._connection)
+            deployment = Deployment(hook, self._plan(run), replace_failed=self.replace_failed)
             while True:
-                result = deployment.advance()
+                look = hook.look(self.endpoint_name)
+                if not self._deploys_older():
+                    _skip_if(deployment.newer_live_config(look, run.logical_date), run)
+                result = deployment.advance(look)
                 if result is not None:
-                    self.log.info("Endpoint %(endpoint_name)s: %(operation)s to %(endpoint_config_name)s.", result)
+                    self.log.info("Endpoint %(endpoint_name)s: %(operation)s, %(endpoint_config_name)s.", result)
                     return result
                 self._pause()
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after a wait; what the endpoint is by now is looked at anew."""
         if "error" in event:
+            if not event["permanent"]:
+                raise RuntimeError(event["error"])
             with fail_fast():
                 raise EndpointFailedError(event["error"])
         return self.execute(context)
 
+    def _plan(self, run: RunIdentity) -> DeploymentPlan:
+        return DeploymentPlan.make(
+            self._connection,
+            run,
+            endpoint_name=self.endpoint_name,
+            model_name=self.model_name,
+            config=self.config,
+            update_config=self.update_config or {},
+        )
+
+    def _deploys_older(self) -> bool:
+        """Read the flag, which a template turns into text."""
+        words = {"true": True, "false": False, "": False, "none": False}
+        try:
+            return words[str(self.deploy_older).strip().lower()]
+        except KeyError as error:
+            raise RequestError("deploy_older", self.deploy_older, "true or false") from error
+
     @property
-    def connection(self) -> AwsConnection:
-        """Return the connection as the rendered parameters describe it."""
+    def _connection(self) -> AwsConnection:
         return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
 
     def _pause(self) -> None:
@@ -132,6 +157,15 @@ class CreateEndpointOperator(BaseOperator):
         trigger = EndpointTrigger(
             endpoint_name=self.endpoint_name,
             poll_interval_seconds=self.poll_interval_seconds,
-            **self.connection.serialize(),
+            **self._connection.serialize(),
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
+
+
+def _skip_if(newer: str | None, run: RunIdentity) -> None:
+    if newer is not None:
+        message = (
+            f"The endpoint serves {newer}, which is newer than this run's {run.logical_date}: nothing is deployed. "
+            "Set deploy_older=True to deploy it all the same."
+        )
+        raise AirflowSkipException(message)

@@ -14,7 +14,7 @@ from airflow.sdk import BaseOperator
 
 from sagemaker_byoc.build_context import BuildContext
 from sagemaker_byoc.console import build_url
-from sagemaker_byoc.errors import ImageBuildError, RequestError
+from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError, RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.image import Builder, BuilderSettings, ImageRepository, make_builder
 from sagemaker_byoc.hooks.log import LogHook
@@ -32,17 +32,17 @@ __all__ = ["BuildPushImageOperator"]
 class BuildPushImageOperator(BaseOperator):
     """Build the image of a folder and push it to ECR, unless ECR holds an image of this very content.
 
-    The image carries a tag made of the content, so an unchanged folder costs one look at ECR. What the Dockerfile fetches (a
-    base image, packages without version) is not part of the content: change a build argument to build again. A build of the
-    same content that is running already, of an earlier try or of another run, is adopted.
+    The image carries a tag made of the content, so an unchanged folder costs one look at ECR. What the Dockerfile
+    fetches (a base image, packages without version) is not part of the content: change a build argument to build
+    again. A build of the same content that is running already, of an earlier try or of another run, is adopted.
 
     Returns ``<registry>/<repository>@sha256:<digest>``, with the digest that ECR reports.
 
     :param context_path: the folder, on the worker (templated)
     :param repository: name of the ECR repository, without the registry (templated)
     :param builder: who builds: ``codebuild``
-    :param project_name: CodeBuild project (templated). Its environment needs a Docker daemon (privileged mode is asked for) and
-        its role the right to read the bucket and to push to the repository
+    :param project_name: CodeBuild project (templated). Its environment needs a Docker daemon (privileged mode is
+        asked for) and its role the right to read the bucket and to push to the repository
     :param source_bucket: S3 bucket for the archives of build contexts (templated)
     :param source_prefix: of their keys (templated)
     :param config: further members of CodeBuild's StartBuild request (templated)
@@ -136,14 +136,14 @@ class BuildPushImageOperator(BaseOperator):
             state = self._builder().start(order)
             return self._wait(order, state)
 
-    def execute_complete(self, context: Context, event: dict[str, Any], **order: Any) -> str:
+    def execute_complete(self, _context: Context, event: dict[str, Any], **order: Any) -> str:
         """Take the image from the build that has ended.
 
         :param order: what ``execute`` remembered, since the folder may have changed meanwhile
         """
         with fail_fast():
             if "error" in event:
-                raise ImageBuildError(event["error"])
+                raise (ImageBuildError if event["permanent"] else ImageBuildInterruptedError)(event["error"])
             return self._finish(event["build_id"], **order)
 
     def on_kill(self) -> None:
@@ -165,13 +165,13 @@ class BuildPushImageOperator(BaseOperator):
         self._builder()
         repository = ImageRepository(self._connection, self.repository)
         uri = repository.ensure(run.tags(), create=self.create_repository)
-        ordered_by = f"{run.dag_id}/{run.run_id}/{run.task_id}/{run.map_index}/{run.max_tries}"
+        ordered_by = run.key.replace("\n", "/")
         return ImageOrder(context, uri, self._connection.region, ordered_by), repository.digest(context.tag)
 
     def _wait(self, order: ImageOrder, state: BuildState) -> str:
         ours = state.ordered_by == order.ordered_by
         self.log.info("Build %s of %s%s.", state.build_id, order.image_uri, "" if ours else ", started by another run")
-        remembered = {"repository_uri": order.repository_uri, "tag": order.context.tag, "ours": ours}
+        remembered: dict[str, Any] = {"repository_uri": order.repository_uri, "tag": order.context.tag, "ours": ours}
         if self.deferrable and state.in_progress:
             self._defer(state, remembered)
         if ours:
@@ -199,14 +199,19 @@ class BuildPushImageOperator(BaseOperator):
         digest = ImageRepository(self._connection, repository_uri.partition("/")[2]).digest(tag)
         if digest is None:
             state = self._builder().look(build_id)
-            raise ImageBuildError(self._story(state, f"{repository_uri}:{tag}"), transient=state.is_passing(ours=ours))
+            kind = ImageBuildInterruptedError if state.is_passing(ours=ours) else ImageBuildError
+            raise kind(self._story(state, f"{repository_uri}:{tag}"))
         self.log.info("%s:%s is %s.", repository_uri, tag, digest)
         return f"{repository_uri}@{digest}"
 
     def _story(self, state: BuildState, image_uri: str) -> str:
         lines = LogHook(self._connection).tail(state.log_group, state.log_stream) if state.log_group else []
-        link = build_url(self._connection.region, self.project_name, state.build_id)
-        return "\n".join((state.explain(image_uri), "Last lines of its log:", *(lines or ["(none)"]), f"Console: {link}"))
+        # ECR's registries begin with the account, which CodeBuild's pages are addressed by.
+        account = image_uri.partition(".")[0]
+        link = build_url(self._connection.region, account, self.project_name, state.build_id)
+        return "\n".join(
+            (state.explain(image_uri), "Last lines of its log:", *(lines or ["(none)"]), f"Console: {link}")
+        )
 
     def _builder(self) -> Builder:
         settings = BuilderSettings(self.project_name, self.source_bucket, self.source_prefix, self.config or {})

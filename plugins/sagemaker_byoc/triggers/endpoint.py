@@ -1,7 +1,7 @@
 """Waits for an endpoint to settle.
 
-Owns the wait alone: the event says what the endpoint is then, and the task decides what that means. Never stops anything,
-since AWS has no call that ends an update.
+Owns the wait alone: the event says what the endpoint is then, and the task decides what that means. Never stops
+anything, since AWS has no call that ends an update.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ __all__ = ["EndpointTrigger"]
 class EndpointTrigger(BaseTrigger):
     """Fire once when the endpoint is in none of its passing states, or is gone.
 
-    The event is ``{"look": {…} | None}`` with the fields of ``EndpointLook``, or ``{"error": text, "permanent": bool}``.
+    The event is ``{"look": {…} | None}`` with the fields of ``EndpointLook``, or ``{"error": text, "permanent":
+    bool}``.
 
     :param endpoint_name: the endpoint
-    :param expected_config: fire at once when this configuration is live; another one must be seen twice in a row, since AWS may
-        answer with the state from before an update that was accepted a moment ago
+    :param expected_config: fire at once when this configuration is live; another one must be seen twice in a row,
+        since AWS may answer with the state from before an update that was accepted a moment ago
     :param poll_interval_seconds: pause between two looks
     """
 
@@ -44,7 +45,7 @@ class EndpointTrigger(BaseTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.endpoint_name = endpoint_name
         self.expected_config = expected_config
         self.poll_interval_seconds = poll_interval_seconds
@@ -74,9 +75,9 @@ class EndpointTrigger(BaseTrigger):
                 log=self.log,
             )
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
-            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})
+            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})  # type: ignore[no-untyped-call]
             return
-        yield TriggerEvent({"look": look.as_json() if look else None})
+        yield TriggerEvent({"look": look.as_json() if look else None})  # type: ignore[no-untyped-call]
 
 
 class _Settled:

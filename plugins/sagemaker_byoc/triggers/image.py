@@ -1,6 +1,7 @@
 """Waits for an image build to end.
 
-Owns the wait and, when a person ends the task, the stopping of the build. What the end of a build means is the operator's.
+Owns the wait and, when a person ends the task, the stopping of the build. What the end of a build means is the
+operator's.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class ImageBuildTrigger(BaseTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.build_id = build_id
         self.builder = builder
         self.project_name = project_name
@@ -83,9 +84,9 @@ class ImageBuildTrigger(BaseTrigger):
                 log=self.log,
             )
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
-            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})
+            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})  # type: ignore[no-untyped-call]
             return
-        yield TriggerEvent({"build_id": self.build_id})
+        yield TriggerEvent({"build_id": self.build_id})  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Stop the build, unless only this triggerer is being relieved of it."""

@@ -1,7 +1,7 @@
 """Looking again and again from within the triggerer, without holding up its other triggers.
 
-Owns the rhythm of looks, what happens when a look fails, and the question whether a person ended the task. Knows no AWS
-service. boto3 blocks, so each look runs in a thread; Airflow's connections can be read from there.
+Owns the rhythm of looks, what happens when a look fails, and the question whether a person ended the task. Knows no
+AWS service. boto3 blocks, so each look runs in a thread; Airflow's connections can be read from there.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sagemaker_byoc.retry import is_permanent
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable
 
-    from airflow.sdk.types import RuntimeTaskInstanceProtocol
+    from airflow.sdk.types import Logger, RuntimeTaskInstanceProtocol
 
 __all__ = ["JITTER", "look_until", "was_ended_by_a_person"]
 
@@ -29,12 +28,13 @@ _LONGEST_PAUSE_SECONDS = 120.0
 
 
 async def look_until(
-    done: Callable[[Seen], bool], look: Callable[[], Seen], *, interval_seconds: float, log: logging.Logger
+    done: Callable[[Seen], bool], look: Callable[[], Seen], *, interval_seconds: float, log: Logger
 ) -> Seen:
     """Look until ``done`` says so, with a pause before each look.
 
-    A look that fails for a passing reason (throttling, network) is logged and repeated after a pause that doubles up to two
-    minutes. There is no limit to that: what is waited for goes on, and the task's own timeout ends the wait.
+    A look that fails for a passing reason (throttling, network) is logged and repeated after a pause that doubles
+    up to two minutes. There is no limit to that: what is waited for goes on, and the task's own timeout ends the
+    wait.
 
     :raises Exception: what the look raised, when the same look would fail again
     """
@@ -63,8 +63,8 @@ def _pause_seconds(interval_seconds: float, failures: int) -> float:
 async def was_ended_by_a_person(task_instance: RuntimeTaskInstanceProtocol | Any) -> bool:
     """Say whether the task is not deferred any more, as after clear, mark failed or mark success.
 
-    A triggerer that was slow and lost its triggers to another one gets the same call as for a user's kill, while the task
-    waits on; what it started must not be stopped then.
+    A triggerer that was slow and lost its triggers to another one gets the same call as for a user's kill, while
+    the task waits on; what it started must not be stopped then.
     """
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 

@@ -6,13 +6,15 @@ The tables here are the container contract: documented names first, then those s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.local_cloud import local_cloud
 from tests.support.training import BUCKET, TrainingAccount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DUMP = """
 files = {p.relative_to(base).as_posix(): p.read_text() for p in base.rglob("*") if p.is_file()}
@@ -226,9 +228,9 @@ def test_the_environment_is_the_platforms_and_the_requests(account: TrainingAcco
 
 def test_an_isolated_container_gets_no_keys(account: TrainingAccount) -> None:
     """EnableNetworkIsolation keeps credentials and address away, while data still moves."""
-    host = _seen(
-        account, EnableNetworkIsolation=True, InputDataConfig=[account.channel("train", "data/train")]
-    )["algo-1"]
+    host = _seen(account, EnableNetworkIsolation=True, InputDataConfig=[account.channel("train", "data/train")])[
+        "algo-1"
+    ]
 
     names = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"}
     assert names & set(host["environment"]) == set()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 import pytest
@@ -14,6 +12,10 @@ import pytest
 from tests.support.fake_engine import FakeEngine
 from tests.support.local_cloud import local_cloud
 from tests.support.training import BUCKET, TrainingAccount, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _WAIT_FOR_SIGTERM = """
 def on_term(*_):
@@ -305,8 +307,7 @@ def test_objects_land_under_the_paths_of_aws(account: TrainingAccount, prefix: s
     """A folder prefix is taken away with or without its slash; part of a file name is kept."""
     account.put({"paths/train-data.csv": "1", "paths/folder/x.csv": "1", "paths/deep/er/y.csv": "1"})
     job = account.run(
-        "d = base / 'input/data/train'\n"
-        "print(*[p.relative_to(d).as_posix() for p in d.rglob('*') if p.is_file()])",
+        "d = base / 'input/data/train'\nprint(*[p.relative_to(d).as_posix() for p in d.rglob('*') if p.is_file()])",
         InputDataConfig=[account.channel("train", prefix)],
     )
 

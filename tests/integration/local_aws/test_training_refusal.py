@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 import pytest
 
 from tests.support.local_cloud import local_cloud
 from tests.support.training import BUCKET, TrainingAccount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
 _GROUP = {"InstanceGroupName": "a", "InstanceType": "ml.m5.large", "InstanceCount": 1}
@@ -104,9 +106,7 @@ def _refusal(account: TrainingAccount, **changes: Any) -> tuple[str, str]:
         ({"Tags": [{"Key": "aws:x", "Value": "1"}]}, "aws: prefixed tag key names are not allowed for external use."),
     ],
 )
-def test_a_request_that_cannot_work_is_refused(
-    account: TrainingAccount, changes: dict[str, Any], message: str
-) -> None:
+def test_a_request_that_cannot_work_is_refused(account: TrainingAccount, changes: dict[str, Any], message: str) -> None:
     """The refusal is a ValidationException that names the field, what was given and what is allowed."""
     code, text = _refusal(account, **changes)
 

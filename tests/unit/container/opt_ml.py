@@ -24,10 +24,12 @@ class OptMl:
     """One host's ``/opt/ml``.
 
     :param base: the folder that stands for it.
+    :param programs: the folder with ``train`` and ``serve``.
     """
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, programs: Path = PROGRAMS) -> None:
         self.base = base
+        self._programs = programs
         self.config = base / "input" / "config"
         self.model = base / "model"
         self.checkpoints = base / "checkpoints"
@@ -38,16 +40,14 @@ class OptMl:
         """Write the hyperparameters as SageMaker does: every value as text."""
         return self._write("hyperparameters.json", {name: str(value) for name, value in values.items()})
 
-    def channel(
-        self, name: str, files: Mapping[str, str] | None = None, *, sharded: bool = False, mode: str = "File"
-    ) -> "OptMl":
+    def channel(self, name: str, files: Mapping[str, str] | None = None, *, sharded: bool = False) -> "OptMl":
         """Add a channel with files given by their name without the suffix ``.csv``."""
         folder = self.base / "input" / "data" / name
         folder.mkdir(parents=True, exist_ok=True)
         for stem, content in (files or {}).items():
             (folder / f"{stem}.csv").write_text(content, encoding="utf-8")
         distribution = "ShardedByS3Key" if sharded else "FullyReplicated"
-        self._channels[name] = {"TrainingInputMode": mode, "S3DistributionType": distribution}
+        self._channels[name] = {"TrainingInputMode": "File", "S3DistributionType": distribution}
         return self._write("inputdataconfig.json", self._channels)
 
     def iris(self, partition: Path = SMALLEST) -> "OptMl":
@@ -70,7 +70,7 @@ class OptMl:
     def start(self, program: str, **environment: str) -> subprocess.Popen[str]:
         """Start ``train`` or ``serve`` as a process of its own."""
         return subprocess.Popen(
-            [sys.executable, str(PROGRAMS / program)],
+            [sys.executable, str(self._programs / program)],
             env={**os.environ, "SAGEMAKER_BASE_DIR": str(self.base), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

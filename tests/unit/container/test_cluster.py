@@ -3,12 +3,14 @@
 import json
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
+from sagemaker_container import cluster as cluster_module
 from sagemaker_container.cluster import Cluster
 from tests.unit.container.opt_ml import IRIS, SMALLEST, OptMl, free_port
 
@@ -91,6 +93,21 @@ def test_a_stop_of_one_host_stops_both_at_the_same_step(tmp_path: Path) -> None:
     outputs = [process.communicate(timeout=60)[0] for process in (leader, other)]
     assert [leader.returncode, other.returncode] == [0, 0], outputs
     assert pair.leader.description()["metrics"]["epoch"] >= 1
+
+
+def test_a_name_that_does_not_resolve_yet_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SageMaker the other hosts' names may take a while to appear."""
+    answers = iter([socket.gaierror("not yet"), socket.gaierror("not yet"), [(0, 0, 0, "", ("10.0.0.7", 0))]])
+
+    def lookup(*_arguments: object, **_options: object) -> object:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(cluster_module, "DNS_RETRY_SECONDS", 0)
+    assert cluster_module.resolve("algo-1") == "10.0.0.7"
 
 
 def test_a_single_host_needs_no_group() -> None:

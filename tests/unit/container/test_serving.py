@@ -1,59 +1,16 @@
 """``serve`` as a process of its own."""
 
-import http.client
 import shutil
 import signal
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import socket
 from pathlib import Path
 
 import pytest
 
 from sagemaker_container.errors import ConfigurationError
 from sagemaker_container.serving import ServerSettings, main
-from tests.unit.container.opt_ml import OptMl, free_port
-
-START_SECONDS = 60
-
-
-@contextmanager
-def serving(opt_ml: OptMl, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Run ``serve`` on a loopback port, ready for traffic."""
-    port = free_port()
-    settings = {"SAGEMAKER_BIND_TO_ADDRESS": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(port)}
-    process = opt_ml.start("serve", **settings, **environment)
-    try:
-        wait_until_ready(process, port)
-        yield process, port
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
-
-
-def wait_until_ready(process: subprocess.Popen[str], port: int) -> None:
-    """Return when ``/ping`` says 200; a connection is tried again until there is a server or none will come."""
-    deadline = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            if request(port, "GET", "/ping") == (200, b""):
-                return
-        except ConnectionError:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.05)
-    pytest.fail(f"serve is not ready; exit code {process.poll()}")
-
-
-def request(port: int, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-    """Send one request and return status and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request(method, path, body, {"Content-Type": "text/csv"})
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
+from tests.unit.container.opt_ml import OptMl
+from tests.unit.container.serving_process import request, serving, wait_until_closed
 
 
 def serve_here(opt_ml: OptMl, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -79,6 +36,21 @@ def test_the_program_answers_writes_nothing_and_leaves_on_sigterm(deployed: OptM
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
     assert {file: file.stat().st_mtime_ns for file in deployed.base.rglob("*")} == before
+
+
+def test_a_request_in_flight_is_answered_before_the_program_leaves(deployed: OptMl) -> None:
+    """SIGTERM closes the door to new requests and lets the one inside finish."""
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 15\r\n"
+    with serving(deployed) as (process, port), socket.create_connection(("127.0.0.1", port), timeout=30) as caller:
+        caller.sendall(head + b"Expect: 100-continue\r\n\r\n")
+        assert caller.recv(1000).startswith(b"HTTP/1.1 100 ")
+        process.send_signal(signal.SIGTERM)
+        wait_until_closed(port)
+        caller.sendall(b"5.1,3.5,1.4,0.2")
+        answer = caller.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b"setosa\n")
+        assert process.wait(timeout=30) == 0
 
 
 def test_several_workers_share_the_port(deployed: OptMl) -> None:

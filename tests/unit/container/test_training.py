@@ -22,7 +22,7 @@ def held_out_accuracy(model: Path) -> float:
     truth = [line.rpartition(",")[2] for line in body.decode().splitlines()[1:]]
     predictor = load(model)
     predictions = predictor.predict(predictor.decoders["text/csv"](body, {}))
-    right = [prediction["label"] == label for prediction, label in zip(predictions, truth, strict=True)]
+    right: list[bool] = [prediction["label"] == label for prediction, label in zip(predictions, truth, strict=True)]
     return sum(right) / len(right)
 
 

@@ -1,0 +1,154 @@
+"""Calls that make, find, watch and stop a training job.
+
+Owns adoption: which name is asked for next, and what is done with a job that has it already. Knows nothing of tasks,
+deferral or templates.
+"""
+
+from __future__ import annotations
+
+import logging
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sagemaker_byoc.errors import JobMismatchError, RequestError
+from sagemaker_byoc.naming import job_name
+from sagemaker_byoc.retry import aws_code
+from sagemaker_byoc.training_job_status import TrainingJobLook, mismatches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sagemaker_byoc.hooks.connection import AwsConnection
+    from sagemaker_byoc.run import RunIdentity
+
+__all__ = ["TrainingJobHook"]
+
+log = logging.getLogger(__name__)
+
+_ABSENT = "Requested resource not found"
+_OVER = "The request was rejected because the training job is in status"
+
+
+class TrainingJobHook:
+    """Training jobs of one connection."""
+
+    def __init__(self, connection: AwsConnection) -> None:
+        self._connection = connection
+
+    def look(self, name: str) -> TrainingJobLook:
+        """Describe a job.
+
+        :raises RequestError: there is none of that name
+        """
+        description = self.describe(name)
+        if description is None:
+            allowed = f"the name of a training job in {self._connection.region}"
+            raise RequestError("training_job_name", name, allowed, "Was it deleted, or is it in another region?")
+        return TrainingJobLook.of(description)
+
+    def describe(self, name: str) -> dict[str, Any] | None:
+        """Return the answer of DescribeTrainingJob; None when there is no such job."""
+        client = self._connection.client("sagemaker")
+        try:
+            description: dict[str, Any] = client.describe_training_job(TrainingJobName=name)
+        except client.exceptions.ClientError as error:
+            if _ABSENT in str(error):
+                return None
+            raise
+        return description
+
+    def adopt_or_create(self, request: Mapping[str, Any], base: str, run: RunIdentity) -> tuple[str, bool]:
+        """See to it that exactly one job of this run is there, however often and by how many tries this is called.
+
+        The name is the same for every try. A job of that name which is running or completed is adopted; past one that
+        ended Failed or Stopped the ordinal in the name moves on.
+
+        :param request: CreateTrainingJob request; its name is replaced
+        :param base: readable beginning of the name
+        :return: name, and whether the job was made by this call
+        :raises JobMismatchError: the job to adopt is not the one that is asked for
+        :raises RequestError: an input channel is empty
+        """
+        for ordinal in count(1):
+            name = job_name(base, run, ordinal)
+            description = self.describe(name)
+            if description is None:
+                self.check_inputs(request)
+                if self._create({**request, "TrainingJobName": name}):
+                    return name, True
+                # another try was faster; its job is looked at like any other
+                description = self.describe(name)
+            if description is not None and is_adopted(description, request):
+                return name, False
+        raise AssertionError("unreachable: the ordinals do not end")
+
+    def check_inputs(self, request: Mapping[str, Any]) -> None:
+        """Refuse a channel whose prefix holds no object; AWS would, too, but without naming the channel.
+
+        :raises RequestError: a bucket does not exist, or a prefix is empty
+        """
+        for index, channel in enumerate(request.get("InputDataConfig", [])):
+            source = channel["DataSource"].get("S3DataSource", {})
+            if source.get("S3DataType") == "S3Prefix":
+                field = f"config.InputDataConfig[{index}].DataSource.S3DataSource.S3Uri"
+                self._check_prefix(source["S3Uri"], field, channel["ChannelName"])
+
+    def stop(self, name: str) -> bool:
+        """Stop a job.
+
+        :return: False when it had ended already
+        """
+        client = self._connection.client("sagemaker")
+        try:
+            client.stop_training_job(TrainingJobName=name)
+        except client.exceptions.ClientError as error:
+            if _OVER in str(error) or _ABSENT in str(error):
+                return False
+            raise
+        return True
+
+    def _create(self, request: Mapping[str, Any]) -> bool:
+        """Create a job; False when one of that name exists by now."""
+        client = self._connection.client("sagemaker")
+        try:
+            client.create_training_job(**request)
+        except client.exceptions.ResourceInUse:
+            return False
+        return True
+
+    def _check_prefix(self, uri: str, field: str, channel: str) -> None:
+        bucket, prefix = urlsplit(uri).netloc, urlsplit(uri).path.lstrip("/")
+        client = self._connection.client("s3")
+        try:
+            found = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount", 0)
+        except client.exceptions.NoSuchBucket as error:
+            raise RequestError(field, uri, "a bucket that exists", f"Create the bucket {bucket}.") from error
+        except client.exceptions.ClientError as error:
+            if aws_code(error) not in ("AccessDenied", "AllAccessDisabled"):
+                raise
+            log.info("Channel %s: not allowed to list %s, so AWS has to say whether it is empty.", channel, uri)
+            return
+        if not found:
+            remedy = f"Channel {channel!r} would be empty: upload the data there, or train on another partition."
+            raise RequestError(field, uri, "a prefix that holds at least one object", remedy)
+
+
+def is_adopted(description: Mapping[str, Any], request: Mapping[str, Any]) -> bool:
+    """Tell whether an existing job is taken instead of a new one.
+
+    :raises JobMismatchError: it runs or has completed, but is another job than the one asked for
+    """
+    if description["TrainingJobStatus"] not in ("InProgress", "Completed"):
+        return False
+    different = mismatches(description, request)
+    if different:
+        name = description["TrainingJobName"]
+        lines = "\n".join(f"    {line}" for line in different)
+        message = (
+            f"Training job {name} of an earlier try of this task is {description['TrainingJobStatus']}, but it is not "
+            f"the job that is asked for now:\n{lines}\n"
+            "Nothing was created. Clear the task to train anew, or undo the change to take the job as it is."
+        )
+        raise JobMismatchError(message)
+    return True

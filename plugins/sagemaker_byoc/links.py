@@ -1,0 +1,64 @@
+"""Buttons that lead from a task to the AWS console.
+
+The operators push the addresses as soon as they know them, so that a button works while the task still runs. Airflow
+shows the buttons of a class that a registered provider lists; ``provider_info`` lists these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+__all__ = ["ConsoleLink", "EndpointLink", "LogLink", "ModelLink", "TrainingJobLink"]
+
+
+class ConsoleLink(BaseOperatorLink):
+    """A button whose address an operator pushed for it."""
+
+    label: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """The text on the button."""
+        return self.label
+
+    def push(self, context: Mapping[str, Any], url: str) -> None:
+        """Keep the address for the button of the running task."""
+        context["ti"].xcom_push(key=self.xcom_key, value=url)
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
+        """Return the pushed address, empty when the task never got that far."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
+
+
+class TrainingJobLink(ConsoleLink):
+    """Leads to the training job."""
+
+    label = "SageMaker training job"
+
+
+class ModelLink(ConsoleLink):
+    """Leads to the model."""
+
+    label = "SageMaker model"
+
+
+class EndpointLink(ConsoleLink):
+    """Leads to the endpoint."""
+
+    label = "SageMaker endpoint"
+
+
+class LogLink(ConsoleLink):
+    """Leads to the container's log."""
+
+    label = "CloudWatch log"

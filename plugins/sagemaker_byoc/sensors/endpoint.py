@@ -1,0 +1,188 @@
+"""Waits until an endpoint serves what was asked for.
+
+Owns the deferral and the telling of failures. What a look means is decided in ``endpoint_status``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferralTimeout
+
+from sagemaker_byoc.console import endpoint_url
+from sagemaker_byoc.endpoint_status import EndpointLook, Verdict, explain, judge
+from sagemaker_byoc.errors import (
+    EndpointFailedError,
+    EndpointRolledBackError,
+    EndpointSupersededError,
+    RequestError,
+    SageMakerByocError,
+)
+from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.retry import fail_fast
+from sagemaker_byoc.triggers.endpoint import EndpointTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+__all__ = ["EndpointSensor"]
+
+_ERRORS: Mapping[Verdict, type[SageMakerByocError]] = {
+    Verdict.ROLLED_BACK: EndpointRolledBackError,
+    Verdict.SUPERSEDED: EndpointSupersededError,
+    Verdict.FAILED: EndpointFailedError,
+    Verdict.GONE: EndpointFailedError,
+}
+
+_LOG_GROUP = "/aws/sagemaker/Endpoints/{}"
+"""Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html"""
+
+
+class EndpointSensor(BaseSensorOperator):
+    """Wait until the endpoint is InService **with the configuration that was asked for**.
+
+    An update that fails leaves the endpoint InService with what it served before; this sensor tells that apart and
+    fails with AWS's reason and the last lines that the containers wrote. Killing the task stops nothing: AWS has no
+    call that ends an update.
+
+    Returns ``{"endpoint_name", "endpoint_config_name"}``.
+
+    :param endpoint: the result of ``CreateEndpointOperator`` (``create_endpoint.output``), or the endpoint's name
+        (templated)
+    :param endpoint_config_name: the configuration that must be live, when ``endpoint`` is a name (templated)
+    :param previous_endpoint_config_name: what was live before, so that a rollback is told apart from another
+        deployment (templated)
+    :param deferrable: wait in the triggerer instead of on a worker
+    :param poll_interval_seconds: pause between two looks
+    :param log_lines: how many of the containers' last lines a failure shows
+    :param aws_conn_id: Airflow connection (templated)
+    :param region_name: AWS region; None is the connection's (templated)
+    :param verify: whether, or by which bundle, TLS certificates are checked
+    :param botocore_config: keyword arguments of ``botocore.config.Config``
+    """
+
+    template_fields: Sequence[str] = (
+        "endpoint",
+        "endpoint_config_name",
+        "previous_endpoint_config_name",
+        "aws_conn_id",
+        "region_name",
+    )
+    ui_color = "#d5e8d4"
+
+    def __init__(
+        self,
+        *,
+        endpoint: Any,
+        endpoint_config_name: str | None = None,
+        previous_endpoint_config_name: str | None = None,
+        deferrable: bool = True,
+        poll_interval_seconds: float = 5.0,
+        log_lines: int = 20,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{"poke_interval": poll_interval_seconds, **kwargs})
+        self.endpoint = endpoint
+        self.endpoint_config_name = endpoint_config_name
+        self.previous_endpoint_config_name = previous_endpoint_config_name
+        self.deferrable = deferrable
+        self.poll_interval_seconds = poll_interval_seconds
+        self.log_lines = log_lines
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def execute(self, context: Context) -> Any:
+        """Wait in the triggerer, or look again and again from here."""
+        if not self.deferrable:
+            return super().execute(context)
+        with fail_fast():
+            wanted = self._wanted()
+            look = EndpointHook(self._connection).look(wanted["endpoint_name"])
+            if self._verdict(look, wanted) is Verdict.LIVE:
+                return self._finish(look, wanted)
+            self._defer(wanted)
+        return None
+
+    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
+        """Look once."""
+        with fail_fast():
+            wanted = self._wanted()
+            look = EndpointHook(self._connection).look(wanted["endpoint_name"])
+            if self._verdict(look, wanted) is Verdict.WAITING:
+                return PokeReturnValue(is_done=False)
+            return PokeReturnValue(is_done=True, xcom_value=self._finish(look, wanted))
+
+    def execute_complete(self, _context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Judge what the trigger saw."""
+        with fail_fast():
+            if "error" in event:
+                raise EndpointFailedError(event["error"])
+            look = EndpointLook(**event["look"]) if event["look"] else None
+            return self._finish(look, self._wanted())
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Say what the end of the wait leaves behind when its time is over."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout as error:
+            name = self._wanted()["endpoint_name"]
+            message = f"Endpoint {name} was not ready after {self.timeout:g} seconds (timeout). Its deployment goes on."
+            raise AirflowSensorTimeout(message) from error
+
+    def _finish(self, look: EndpointLook | None, wanted: dict[str, Any]) -> dict[str, Any]:
+        verdict = self._verdict(look, wanted)
+        name, config = wanted["endpoint_name"], wanted["endpoint_config_name"]
+        if verdict is Verdict.LIVE:
+            self.log.info("Endpoint %s serves %s.", name, config)
+            return {"endpoint_name": name, "endpoint_config_name": config}
+        lines = LogHook(self._connection).tail(_LOG_GROUP.format(name), "", self.log_lines)
+        story = explain(verdict, look, name, config)
+        link = endpoint_url(self._connection.region, name)
+        raise _ERRORS[verdict](
+            "\n".join((story, "Last lines of its containers:", *(lines or ["(none)"]), f"Console: {link}"))
+        )
+
+    def _verdict(self, look: EndpointLook | None, wanted: dict[str, Any]) -> Verdict:
+        return judge(look, wanted["endpoint_config_name"], wanted["previous_endpoint_config_name"])
+
+    def _defer(self, wanted: dict[str, Any]) -> None:
+        trigger = EndpointTrigger(
+            endpoint_name=wanted["endpoint_name"],
+            expected_config=wanted["endpoint_config_name"],
+            poll_interval_seconds=self.poll_interval_seconds,
+            **self._connection.serialize(),
+        )
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
+
+    def _wanted(self) -> dict[str, Any]:
+        """Bring both ways of naming the endpoint to one."""
+        wanted: dict[str, Any] = {
+            "endpoint_name": self.endpoint,
+            "endpoint_config_name": self.endpoint_config_name,
+            "previous_endpoint_config_name": self.previous_endpoint_config_name,
+        }
+        if isinstance(self.endpoint, Mapping):
+            given = {name: self.endpoint.get(name) for name in wanted}
+            wanted = {name: value if value is not None else given[name] for name, value in wanted.items()}
+            wanted["endpoint_name"] = given["endpoint_name"]
+        if not isinstance(wanted["endpoint_name"], str) or not wanted["endpoint_name"]:
+            raise RequestError("endpoint", self.endpoint, "the result of create_endpoint, or the endpoint's name")
+        if not wanted["endpoint_config_name"]:
+            remedy = "Without it, an update that was rolled back would pass for success."
+            raise RequestError("endpoint_config_name", None, "the configuration that must be live", remedy)
+        return wanted
+
+    @property
+    def _connection(self) -> AwsConnection:
+        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)

@@ -1,0 +1,95 @@
+"""Waits for a training job to end.
+
+Owns the wait, and the stop of the job when a person ends the waiting task. The event says that the job has ended; the
+task decides what that means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.training_job import TrainingJobHook
+from sagemaker_byoc.retry import is_permanent
+from sagemaker_byoc.triggers.watch import look_until, was_ended_by_a_person
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sagemaker_byoc.training_job_status import TrainingJobLook
+
+__all__ = ["TrainingJobTrigger"]
+
+
+class TrainingJobTrigger(BaseTrigger):
+    """Fire once when the training job has ended, however it ended.
+
+    The event is ``{"training_job_name": …}``, or ``{"error": text, "permanent": bool}``.
+
+    :param poll_interval_seconds: pause between two looks, varied by a fifth
+    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task
+    """
+
+    def __init__(
+        self,
+        *,
+        training_job_name: str,
+        poll_interval_seconds: float = 5.0,
+        stop_on_kill: bool = True,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.training_job_name = training_job_name
+        self.poll_interval_seconds = poll_interval_seconds
+        self.stop_on_kill = stop_on_kill
+        self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
+        self._last_step = ""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the triggerer needs to make this trigger again."""
+        return (
+            "sagemaker_byoc.triggers.training_job.TrainingJobTrigger",
+            {
+                "training_job_name": self.training_job_name,
+                "poll_interval_seconds": self.poll_interval_seconds,
+                "stop_on_kill": self.stop_on_kill,
+                **self.connection.serialize(),
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then fire."""
+        hook = TrainingJobHook(self.connection)
+        try:
+            await look_until(
+                self._has_ended,
+                lambda: hook.look(self.training_job_name),
+                interval_seconds=self.poll_interval_seconds,
+                log=self.log,
+            )
+        except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
+            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})
+            return
+        yield TriggerEvent({"training_job_name": self.training_job_name})
+
+    async def on_kill(self) -> None:
+        """Stop the job, since nobody waits for it any more."""
+        if not self.stop_on_kill:
+            return
+        if not await was_ended_by_a_person(self.task_instance):
+            self.log.info("The task waits elsewhere; training job %s goes on.", self.training_job_name)
+            return
+        stopped = await asyncio.to_thread(TrainingJobHook(self.connection).stop, self.training_job_name)
+        self.log.info("Training job %s %s.", self.training_job_name, "is being stopped" if stopped else "had ended")
+
+    def _has_ended(self, look: TrainingJobLook) -> bool:
+        if look.step != self._last_step:
+            self._last_step = look.step
+            self.log.info("Training job %s: %s", look.name, look.step)
+        return look.ended

@@ -1,0 +1,129 @@
+"""``python -m local_aws`` as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.support.training import wait_for
+
+_INCLUDE = Path(__file__).parents[3] / "include"
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(_INCLUDE), "HTTPS_PROXY": "http://127.0.0.1:9"}
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "local_aws", *arguments]
+    return subprocess.run(command, env=_environment(), capture_output=True, text=True, timeout=60, check=False)
+
+
+@contextmanager
+def _running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """Run it on a free port and yield the process and its ready file."""
+    ready = tmp_path / "ready.json"
+    command = [sys.executable, "-m", "local_aws", "--port", "0", "--state-dir", str(tmp_path / "state")]
+    process = subprocess.Popen(
+        [*command, "--ready-file", str(ready), "--region", "eu-west-1"],
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: ready.exists() or process.poll() is not None)
+        yield process, json.loads(ready.read_text())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_plain_boto3_client_needs_only_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_ENDPOINT_URL and any keys are enough for every service."""
+    with _running(tmp_path) as (_, ready):
+        for name, value in {
+            "AWS_ENDPOINT_URL": ready["endpoint_url"],
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_DEFAULT_REGION": ready["region"],
+            "NO_PROXY": "127.0.0.1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        session = boto3.Session()
+
+        assert session.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == []
+        assert session.client("sts").get_caller_identity()["Account"] == "123456789012"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    """It says in one line that it is ready, and ends with exit code 0 and a quiet stderr."""
+    with _running(tmp_path) as (process, ready):
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=15)
+
+    assert process.returncode == 0
+    assert output == f"local AWS ready at {ready['endpoint_url']} (region eu-west-1, engine process)\n"
+    assert errors == ""
+
+
+def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
+    """No other address of the machine answers at its port."""
+    with _running(tmp_path) as (_, ready):
+        port = int(ready["endpoint_url"].rpartition(":")[2])
+        with socket.socket() as probe:
+            # Binding all addresses but loopback would fail if anything listened there too.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.2", port))
+
+    assert ready["endpoint_url"].startswith("http://127.0.0.1:")
+
+
+def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+    """The exit code is 1 and the line says what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = _run("--port", str(port))
+
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert f"port {port} of 127.0.0.1 cannot be opened (Address already in use)" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--port", "70000"), "70000 is no TCP port; give 0 to 65535"),
+        (("--stop-grace-seconds", "-1"), "-1 is no number of seconds; give 0 or more"),
+        (("--engine", "magic"), "invalid choice: 'magic'"),
+    ],
+)
+def test_a_wrong_option_is_named(arguments: tuple[str, str], message: str) -> None:
+    """Usage errors have exit code 2 and say what is allowed."""
+    ended = _run(*arguments)
+
+    assert ended.returncode == 2
+    assert message in ended.stderr
+
+
+def test_help_shows_how_to_point_a_client_at_it() -> None:
+    """The help stands on its own."""
+    ended = _run("--help")
+
+    assert ended.returncode == 0
+    assert "AWS_ENDPOINT_URL=http://127.0.0.1:4566" in ended.stdout

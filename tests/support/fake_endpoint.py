@@ -1,0 +1,99 @@
+"""One endpoint in the table of answers that stands for AWS."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from tests.support.fake_aws import AwsSays, FakeAws
+
+__all__ = ["CONFIG_ARN", "FakeEndpoint"]
+
+_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/iris"
+CONFIG_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint-config/some"
+_THEN = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+class FakeEndpoint:
+    """The endpoint ``iris``: looks at it follow a script, and changes move it at once."""
+
+    def __init__(self, aws: FakeAws) -> None:
+        self._aws = aws
+        self._states: list[dict[str, Any] | None] = [None]
+        aws.on("DescribeEndpoint", self.describe)
+        aws.on("CreateEndpoint", self.create)
+        aws.on("UpdateEndpoint", self.update)
+        aws.on("DeleteEndpoint", self.delete)
+        aws.on("CreateEndpointConfig", {"EndpointConfigArn": CONFIG_ARN})
+        aws.on("DescribeEndpointConfig", self.describe_config)
+        aws.on("ListTags", {"Tags": []})
+
+    def exists(
+        self,
+        status: str,
+        config: str,
+        *,
+        pending: str | None = None,
+        reason: str = "",
+        logical_date: str = "",
+        keep_tags: bool = False,
+    ) -> None:
+        """Put the endpoint into a state."""
+        self._states = [_state(status, config, pending, reason)]
+        if not keep_tags:
+            self._aws.on("ListTags", {"Tags": [{"Key": "airflow:logical_date", "Value": logical_date}]})
+
+    def goes_through(self, *states: tuple[str, str] | None, reason: str = "") -> None:
+        """Show one state after another, one for each look; the last one stays. None is an endpoint that is gone."""
+        self._states = [_state(*state, None, reason) if state else None for state in states]
+
+    def describe(self, **_: Any) -> dict[str, Any]:
+        """Answer DescribeEndpoint."""
+        state = self._states.pop(0) if len(self._states) > 1 else self._states[0]
+        if state is None:
+            raise AwsSays("ValidationException", f'Could not find endpoint "{_ARN}".')
+        return state
+
+    def describe_config(self, **request: Any) -> dict[str, Any]:
+        """Answer DescribeEndpointConfig."""
+        return {
+            "EndpointConfigName": request["EndpointConfigName"],
+            "EndpointConfigArn": CONFIG_ARN,
+            "ProductionVariants": [{"VariantName": "AllTraffic"}],
+            "CreationTime": _THEN,
+        }
+
+    def create(self, **request: Any) -> dict[str, Any]:
+        """Answer CreateEndpoint."""
+        self._states = [_state("Creating", request["EndpointConfigName"], None, "")]
+        return {"EndpointArn": _ARN}
+
+    def update(self, **request: Any) -> dict[str, Any]:
+        """Answer UpdateEndpoint."""
+        live = self._states[-1]
+        assert live is not None
+        self._states = [_state("Updating", live["EndpointConfigName"], request["EndpointConfigName"], "")]
+        return {"EndpointArn": _ARN}
+
+    def delete(self, **_: Any) -> dict[str, Any]:
+        """Answer DeleteEndpoint; the endpoint is there for one more look."""
+        live = self._states[-1]
+        assert live is not None
+        self._states = [{**live, "EndpointStatus": "Deleting"}, None]
+        return {}
+
+
+def _state(status: str, config: str, pending: str | None, reason: str) -> dict[str, Any]:
+    state: dict[str, Any] = {
+        "EndpointName": "iris",
+        "EndpointArn": _ARN,
+        "EndpointConfigName": config,
+        "EndpointStatus": status,
+        "CreationTime": _THEN,
+        "LastModifiedTime": _THEN,
+    }
+    if pending:
+        state["PendingDeploymentSummary"] = {"EndpointConfigName": pending}
+    if reason:
+        state["FailureReason"] = reason
+    return state

@@ -1,0 +1,87 @@
+"""Runs a task as Airflow does, through all its deferrals, without Airflow's processes."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import TaskDeferred
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.triggers.base import BaseTrigger
+
+__all__ = ["TaskRun", "event_of", "remade"]
+
+
+@dataclass
+class TaskRun:
+    """One task of one run, as the task itself sees it.
+
+    :param max_tries: raised by clearing the task
+    :param xcoms: what the task pushed by itself
+    :param deferrals: the triggers that it waited with
+    """
+
+    task_id: str = "task"
+    run_id: str = "scheduled__2026-01-02"
+    logical_date: datetime | None = datetime(2026, 1, 2, tzinfo=timezone.utc)
+    max_tries: int = 2
+    xcoms: dict[str, Any] = field(default_factory=dict)
+    deferrals: list[BaseTrigger] = field(default_factory=list)
+
+    @property
+    def context(self) -> Any:
+        """The parts of Airflow's context that the package reads."""
+        task_instance = SimpleNamespace(
+            dag_id="retrain",
+            run_id=self.run_id,
+            task_id=self.task_id,
+            map_index=-1,
+            max_tries=self.max_tries,
+            try_number=1,
+            xcom_push=lambda key, value: self.xcoms.update({key: json.loads(json.dumps(value))}),
+        )
+        dag_run = SimpleNamespace(logical_date=self.logical_date, run_type="scheduled", run_id=self.run_id)
+        return {"ti": task_instance, "task_instance": task_instance, "dag_run": dag_run, "run_id": self.run_id}
+
+    def of(self, operator: BaseOperator) -> Any:
+        """Run the operator to its end; return what it returns, as XCom would hold it."""
+        try:
+            result = operator.execute(self.context)
+        except TaskDeferred as deferral:
+            result = self._resume(operator, deferral)
+        return json.loads(json.dumps(result))
+
+    def _resume(self, operator: BaseOperator, deferral: TaskDeferred) -> Any:
+        while True:
+            self.deferrals.append(deferral.trigger)
+            event = event_of(remade(deferral.trigger))
+            kwargs = {**json.loads(json.dumps(deferral.kwargs or {})), "event": event}
+            try:
+                return operator.resume_execution(deferral.method_name, kwargs, self.context)
+            except TaskDeferred as another:
+                deferral = another
+
+
+def remade(trigger: BaseTrigger) -> Any:
+    """Make the trigger again from what the database keeps of it."""
+    path, kwargs = trigger.serialize()
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)(**json.loads(json.dumps(kwargs)))
+
+
+def event_of(trigger: BaseTrigger) -> Any:
+    """Run the trigger until it fires; return the event as the database keeps it."""
+
+    async def first() -> Any:
+        async for event in trigger.run():
+            return event.payload
+        return None
+
+    return json.loads(json.dumps(asyncio.run(first())))

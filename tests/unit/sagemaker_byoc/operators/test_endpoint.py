@@ -1,0 +1,260 @@
+"""Creating and updating endpoints, seen from the requests that reach AWS."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
+from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_endpoint import CONFIG_ARN, FakeEndpoint
+from tests.support.task_run import TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VARIANT = {"InstanceType": "ml.m5.large", "InitialInstanceCount": "1"}
+
+
+@pytest.fixture
+def aws() -> Iterator[FakeAws]:
+    """AWS without any endpoint."""
+    with fake_aws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def endpoint(aws: FakeAws) -> FakeEndpoint:
+    """The endpoint ``iris``, which does not exist yet."""
+    return FakeEndpoint(aws)
+
+
+def operator(**changes: Any) -> CreateEndpointOperator:
+    """Make the operator as a DAG would."""
+    settings: dict[str, Any] = {
+        "endpoint_name": "iris",
+        "model_name": "model-1",
+        "config": {"ProductionVariants": [VARIANT]},
+        "aws_conn_id": None,
+        "poll_interval_seconds": 0,
+    }
+    return CreateEndpointOperator(task_id="create_endpoint", **{**settings, **changes})
+
+
+def test_a_missing_endpoint_is_created(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """The request is the user's, with model, names and tags filled in."""
+    result = TaskRun().of(operator())
+    [config] = aws.asked("CreateEndpointConfig")
+    [variant] = config["ProductionVariants"]
+    assert variant == {
+        "ModelName": "model-1",
+        "VariantName": "AllTraffic",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    [create] = aws.asked("CreateEndpoint")
+    assert create["EndpointConfigName"] == config["EndpointConfigName"]
+    assert {tag["Key"]: tag["Value"] for tag in create["Tags"]}["airflow:dag_id"] == "retrain"
+    assert result == {
+        "endpoint_name": "iris",
+        "endpoint_config_name": config["EndpointConfigName"],
+        "previous_endpoint_config_name": None,
+        "operation": "create",
+    }
+
+
+def test_an_existing_endpoint_is_updated(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """The configuration that was live is kept in the result, for a way back."""
+    endpoint.exists("InService", "old")
+    result = TaskRun().of(operator(update_config={"RetainAllVariantProperties": "true"}))
+    [update] = aws.asked("UpdateEndpoint")
+    assert update == {
+        "EndpointName": "iris",
+        "EndpointConfigName": result["endpoint_config_name"],
+        "RetainAllVariantProperties": True,
+    }
+    assert (result["operation"], result["previous_endpoint_config_name"]) == ("update", "old")
+
+
+def test_a_second_run_of_the_same_content_calls_nothing(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """What is live already is not deployed again, whichever run asks."""
+    first = TaskRun().of(operator())
+    endpoint.exists("InService", first["endpoint_config_name"])
+    again = TaskRun(run_id="another", max_tries=5).of(operator())
+    assert again["operation"] == "none"
+    assert again["endpoint_config_name"] == first["endpoint_config_name"]
+    assert len(aws.asked("CreateEndpoint")) == 1
+    assert not aws.asked("UpdateEndpoint")
+
+
+def test_a_retry_adopts_the_update_that_is_under_way(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A worker that died after the call leaves an update, and the retry finds it."""
+    endpoint.exists("InService", "old")
+    first = TaskRun().of(operator())
+    endpoint.exists("Updating", "old", pending=first["endpoint_config_name"])
+    again = TaskRun().of(operator())
+    assert (again["operation"], again["previous_endpoint_config_name"]) == ("adopt", "old")
+    assert len(aws.asked("UpdateEndpoint")) == 1
+
+
+def test_another_model_is_another_configuration(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """The name follows the content; numbers given as text are the same content."""
+    names = [
+        TaskRun().of(operator(**change))["endpoint_config_name"]
+        for change in (
+            {},
+            {"model_name": "model-2"},
+            {"config": {"ProductionVariants": [{**VARIANT, "InitialInstanceCount": 1}]}},
+        )
+    ]
+    assert names[0] == names[2] != names[1]
+
+
+def test_the_update_of_another_run_is_waited_for(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A busy endpoint holds the task up, in the triggerer, and does not fail it."""
+    endpoint.goes_through(("Updating", "other"), ("Updating", "other"), ("InService", "other"))
+    run = TaskRun()
+    result = run.of(operator())
+    assert len(run.deferrals) == 1
+    assert (result["operation"], result["previous_endpoint_config_name"]) == ("update", "other")
+
+
+def test_without_a_triggerer_the_wait_is_on_the_worker(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """``deferrable=False`` needs no triggerer."""
+    endpoint.goes_through(("RollingBack", "other"), ("InService", "other"))
+    run = TaskRun()
+    assert run.of(operator(deferrable=False))["operation"] == "update"
+    assert run.deferrals == []
+
+
+def test_a_lost_race_is_looked_at_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Between look and call another run was faster; its endpoint is updated then."""
+    races = itertools.count()
+
+    def create(**request: Any) -> dict[str, Any]:
+        if next(races) == 0:
+            endpoint.exists("InService", "other")
+            raise AwsSays("ValidationException", 'Cannot create already existing endpoint "arn:…".')
+        return endpoint.create(**request)
+
+    aws.on("CreateEndpoint", create)
+    result = TaskRun().of(operator())
+    assert (result["operation"], result["previous_endpoint_config_name"]) == ("update", "other")
+
+
+def test_an_update_that_met_another_is_repeated(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """AWS refuses a second update while one runs; the task waits and asks again."""
+    endpoint.exists("InService", "old")
+    refusals = iter([AwsSays("ValidationException", 'Cannot update in-progress endpoint "arn:…".')])
+
+    def update(**request: Any) -> dict[str, Any]:
+        for refusal in refusals:
+            raise refusal
+        return endpoint.update(**request)
+
+    aws.on("UpdateEndpoint", update)
+    assert TaskRun().of(operator())["operation"] == "update"
+    assert len(aws.asked("UpdateEndpoint")) == 2
+
+
+def test_a_configuration_that_exists_is_used(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Its name says what is in it."""
+    text = 'Cannot create already existing endpoint configuration "arn:…".'
+    aws.on("CreateEndpointConfig", AwsSays("ValidationException", text))
+    assert TaskRun().of(operator())["operation"] == "create"
+
+
+def test_a_missing_model_is_no_reason_to_look_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A refusal that no second look cures fails the task at once."""
+    aws.on("CreateEndpointConfig", AwsSays("ValidationException", 'Could not find model "arn:…".'))
+    with pytest.raises(AirflowFailException, match="Could not find model"):
+        TaskRun().of(operator())
+
+
+def test_a_failed_endpoint_is_replaced(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """It serves nothing and can only be deleted, so the next deployment does that."""
+    endpoint.exists("Failed", "old")
+    assert TaskRun().of(operator())["operation"] == "create"
+    assert len(aws.asked("DeleteEndpoint")) == 1
+
+
+def test_a_failed_endpoint_is_left_alone_when_told_so(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """The message says what AWS allows and what to do."""
+    endpoint.exists("Failed", "old")
+    with pytest.raises(AirflowFailException, match="DeleteEndpoint.*replace_failed=True"):
+        TaskRun().of(operator(replace_failed=False))
+    assert not aws.asked("DeleteEndpoint")
+
+
+def test_an_old_run_does_not_replace_a_newer_model(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A backfill is skipped, visibly, before anything is made."""
+    endpoint.exists("InService", "newer", logical_date="2026-03-01T00:00:00+00:00")
+    with pytest.raises(AirflowSkipException, match=r"newer of 2026-03-01.*2026-01-02.*deploy_older"):
+        TaskRun().of(operator())
+    assert not aws.asked("CreateEndpointConfig")
+
+
+@pytest.mark.parametrize(
+    ("changes", "run"),
+    [
+        ({"deploy_older": True}, TaskRun()),
+        ({"deploy_older": "True"}, TaskRun()),
+        ({}, replace(TaskRun(), logical_date=datetime(2026, 4, 1, tzinfo=timezone.utc))),
+        ({}, replace(TaskRun(), logical_date=None)),
+    ],
+    ids=["asked for", "asked for in a form", "newer", "no date"],
+)
+def test_a_run_deploys_unless_it_is_older(
+    aws: FakeAws, endpoint: FakeEndpoint, changes: dict[str, Any], run: TaskRun
+) -> None:
+    """Newer runs, runs without a date and runs that were told to deploy."""
+    endpoint.exists("InService", "live", logical_date="2026-03-01T00:00:00+00:00")
+    assert run.of(operator(**changes))["operation"] == "update"
+
+
+def test_the_date_survives_on_the_configuration(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """The guard reads what an earlier run wrote, so both must agree on the tag."""
+    later = replace(TaskRun(), logical_date=datetime(2026, 6, 1, tzinfo=timezone.utc))
+    result = later.of(operator(model_name="model-9"))
+    [config] = aws.asked("CreateEndpointConfig")
+    aws.on("DescribeEndpointConfig", endpoint.describe_config)
+    aws.on("ListTags", {"Tags": config["Tags"]})
+    endpoint.exists("InService", result["endpoint_config_name"], keep_tags=True)
+    with pytest.raises(AirflowSkipException, match="2026-06-01"):
+        TaskRun().of(operator())
+    assert aws.asked("ListTags") == [{"ResourceArn": CONFIG_ARN}]
+
+
+REFUSED = [
+    ({"config": {}}, "config.ProductionVariants"),
+    ({"config": {"ProductionVariants": [{"InstanceType": "m5.large"}]}}, r"ProductionVariants\[0\].InstanceType"),
+    ({"config": {"ProductionVariants": [VARIANT], "KmsKey": "x"}}, "config.KmsKey.*KmsKeyId"),
+    ({"endpoint_name": "x" * 70}, "endpoint.EndpointName"),
+    ({"update_config": {"DeploymentConfig": {"BlueGreenUpdatePolicy": {}}}}, "TrafficRoutingConfiguration"),
+    ({"update_config": {"EndpointName": "x"}}, "update_config.EndpointName"),
+    ({"deploy_older": "perhaps"}, "deploy_older: got 'perhaps'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED)
+def test_bad_input_is_refused_before_anything_is_made(
+    aws: FakeAws, endpoint: FakeEndpoint, changes: dict[str, Any], message: str
+) -> None:
+    """The message names the field, and AWS was not asked to make anything."""
+    with pytest.raises(AirflowFailException, match=message):
+        TaskRun().of(operator(**changes))
+    assert not [name for name, _ in aws.calls if name.startswith(("Create", "Update", "Delete"))]
+
+
+def test_tags_of_the_user_are_kept(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """The run's tags come in addition."""
+    team = {"Key": "team", "Value": "iris"}
+    TaskRun().of(operator(config={"ProductionVariants": [VARIANT], "Tags": [team]}))
+    [config] = aws.asked("CreateEndpointConfig")
+    assert team in config["Tags"]
+    assert {"Key": "project", "Value": "sagemaker-byoc"} in config["Tags"]
