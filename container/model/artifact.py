@@ -24,11 +24,13 @@ class Artifact:
     """A trained model.
 
     :param hidden_units: widths of the hidden layers.
+    :param rows: how many rows it was trained and validated on.
     :param metrics: what the kept epoch measured, with the epoch's number.
     """
 
     schema: Schema
     hidden_units: tuple[int, ...]
+    rows: Mapping[str, int]
     metrics: Mapping[str, float]
     weights: Mapping[str, torch.Tensor]
 
@@ -39,6 +41,7 @@ class Artifact:
             "task": self.schema.task,
             **asdict(self.schema),
             "hidden_units": self.hidden_units,
+            "rows": dict(self.rows),
             "metrics": dict(self.metrics),
         }
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +55,11 @@ class Artifact:
             description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
             weights = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
             return cls(
-                _schema(description), tuple(description["hidden_units"]), dict(description["metrics"]), dict(weights)
+                schema=_schema(description),
+                hidden_units=tuple(description["hidden_units"]),
+                rows=dict(description["rows"]),
+                metrics=dict(description["metrics"]),
+                weights=dict(weights),
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             message = f"No usable model in {folder} ({DESCRIPTION} and {WEIGHTS}): {type(error).__name__}: {error}"

@@ -1,7 +1,7 @@
 """Which rows this host trains on and which it validates on."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,11 +27,15 @@ class Examples:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The data of one host and the schema that all hosts share."""
+    """The data of one host and the schema that all hosts share.
+
+    :param rows: how many rows all hosts together train and validate on.
+    """
 
     schema: Schema
     train: Examples
     validation: Examples
+    rows: Mapping[str, int]
 
 
 def prepare(job: TrainingJob, settings: Settings) -> Dataset:
@@ -49,8 +53,11 @@ def prepare(job: TrainingJob, settings: Settings) -> Dataset:
         scale=agree_on_scale(job.cluster, train.features),
         target=None if classes else agree_on_scale(job.cluster, numbers(train.labels, settings.label_column)[:, None]),
     )
-    _require_validation(job.cluster, validation)
-    return Dataset(schema, _encode(schema, train), _encode(schema, validation))
+    rows = {"train": sum(job.cluster.gather(len(train))), "validation": sum(job.cluster.gather(len(validation)))}
+    if not rows["validation"]:
+        message = "There are no rows to validate on; give more rows or a channel 'validation'."
+        raise TrainingDataError(message)
+    return Dataset(schema, _encode(schema, train), _encode(schema, validation), rows)
 
 
 def _divide(job: TrainingJob, settings: Settings, table: Table, *, stratify: bool) -> tuple[Table, Table]:
@@ -87,12 +94,6 @@ def _hold_back(table: Table, settings: Settings, *, stratify: bool) -> tuple[Tab
 def _share(group: Sequence[int], fraction: float) -> int:
     """Return how many of a group to hold back: at least one, and never the last one."""
     return min(max(1, round(len(group) * fraction)), len(group) - 1)
-
-
-def _require_validation(cluster: Cluster, validation: Table) -> None:
-    if not any(cluster.gather(len(validation))):
-        message = "There are no rows to validate on; give more rows or a channel 'validation'."
-        raise TrainingDataError(message)
 
 
 def _encode(schema: Schema, table: Table) -> Examples:

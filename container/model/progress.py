@@ -67,7 +67,7 @@ class Progress:
 
 def identity_of(settings: Settings, data: Dataset, hosts: int) -> str:
     """Return a digest of all that makes two trainings the same one, apart from how long they go on."""
-    described = asdict(settings) | {"schema": asdict(data.schema), "hosts": hosts}
+    described = asdict(settings) | {"schema": asdict(data.schema), "rows": dict(data.rows), "hosts": hosts}
     for name in ("epochs", "early_stopping_patience"):
         del described[name]
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()

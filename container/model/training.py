@@ -54,7 +54,7 @@ def _finish(job: TrainingJob, settings: Settings, data: Dataset, progress: Progr
         return
     if job.cluster.is_leader:
         metrics = {"epoch": progress.best.epoch, **progress.best.values()}
-        Artifact(data.schema, settings.hidden_units, metrics, progress.best_weights).save(job.model_dir)
+        Artifact(data.schema, settings.hidden_units, data.rows, metrics, progress.best_weights).save(job.model_dir)
     _report(job, f"final {progress.best.line()}")
 
 

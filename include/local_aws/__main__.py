@@ -16,6 +16,7 @@ from local_aws.assembly import Backing, LocalAws
 from local_aws.codebuild.service import CodeBuildService
 from local_aws.engine_process import ProcessEngine
 from local_aws.image_store import ImageStore
+from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,7 @@ def _serve(options: argparse.Namespace, state_dir: Path, ended: threading.Event)
             port=options.port,
             region=options.region,
             stop_grace_seconds=options.stop_grace_seconds,
+            startup_timeout_seconds=options.startup_timeout_seconds,
         )
     except OSError as error:
         print(f"The local AWS cannot start: {error}", file=sys.stderr)
@@ -99,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=120.0,
         help="time between SIGTERM and SIGKILL when a training job is stopped (%(default)s, as on AWS)",
+    )
+    parser.add_argument(
+        "--startup-timeout-seconds",
+        type=_seconds,
+        default=DEFAULT_STARTUP_SECONDS,
+        help="time for a serving container to become healthy (%(default)s, as on AWS)",
     )
     parser.add_argument("--ready-file", type=Path, help="JSON file to write when requests are answered")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="warning")

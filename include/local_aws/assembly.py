@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from local_aws.cloud import Cloud
 from local_aws.gateway import Gateway
 from local_aws.moto_app import make_moto_app
+from local_aws.runtime.service import RuntimeService
+from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
 from local_aws.sagemaker.service import SageMakerService
 from local_aws.server import HttpServer
 
@@ -47,6 +49,7 @@ class LocalAws:
     :param port: TCP port on loopback; 0 takes a free one
     :param region: region of every resource
     :param stop_grace_seconds: time between SIGTERM and SIGKILL for a training container; AWS's is 120
+    :param startup_timeout_seconds: time for a serving container to become healthy, for variants that do not set it
     :raises OSError: when the port is taken
     """
 
@@ -58,15 +61,21 @@ class LocalAws:
         port: int = 0,
         region: str = "us-east-1",
         stop_grace_seconds: float = 120.0,
+        startup_timeout_seconds: float = DEFAULT_STARTUP_SECONDS,
     ) -> None:
         self._server = HttpServer(port=port)
         state_dir.mkdir(parents=True, exist_ok=True)
         self.cloud = Cloud(self._server.endpoint_url, region, state_dir.resolve())
         backing = make_backing(self.cloud)
         self._engine = backing.engine
-        sagemaker = SageMakerService(self.cloud, self._engine, stop_grace_seconds=stop_grace_seconds)
+        sagemaker = SageMakerService(
+            self.cloud,
+            self._engine,
+            stop_grace_seconds=stop_grace_seconds,
+            startup_timeout_seconds=startup_timeout_seconds,
+        )
         self._gateway = Gateway(make_moto_app(), {"engine": self._engine.name, "region": region})
-        self._services: list[Service] = [sagemaker, *backing.services]
+        self._services: list[Service] = [sagemaker, RuntimeService(sagemaker.endpoints), *backing.services]
         for service in self._services:
             self._gateway.register(service)
 

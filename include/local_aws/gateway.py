@@ -6,6 +6,7 @@ operation does; services are registered with it.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import botocore.session
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from local_aws.errors import AwsError
@@ -80,8 +82,7 @@ class Gateway:
 
     def register(self, service: Service) -> None:
         """Send the requests of this service to it from now on."""
-        model = botocore.session.get_session().get_service_model(service.service_name)
-        self._served.append(_Served(service, model))
+        self._served.append(_Served(service, _service_model(service.service_name)))
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
@@ -174,11 +175,19 @@ def _guarded(
         return encode_error(AwsError("InternalFailure", f"The local AWS failed at {what}; its log says why", 500))
 
 
+@functools.cache
+def _service_model(service_name: str) -> Any:
+    """Return botocore's model; SageMaker's takes a tenth of a second to read."""
+    return botocore.session.get_session().get_service_model(service_name)
+
+
 def _body(request: Request) -> bytes:
-    if (request.content_length or 0) > _MAX_BODY_BYTES:
-        message = f"The request has {request.content_length} bytes; at most {_MAX_BODY_BYTES} are allowed"
-        raise AwsError("RequestEntityTooLargeException", message, 413)
-    return request.get_data()
+    request.max_content_length = _MAX_BODY_BYTES
+    try:
+        return request.get_data()
+    except RequestEntityTooLarge as error:
+        message = f"The request has more than {_MAX_BODY_BYTES} bytes, which no operation here allows"
+        raise AwsError("RequestEntityTooLargeException", message, 413) from error
 
 
 def _signing_name(request: Request) -> str | None:

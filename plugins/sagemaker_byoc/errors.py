@@ -38,6 +38,9 @@ __all__ = [
     "TrainingJobStoppedError",
 ]
 
+GIVEN_LENGTH = 300
+"""How much of a refused value a message shows."""
+
 
 class SageMakerByocError(Exception):
     """What this package raises on its own account.
@@ -65,7 +68,10 @@ class RequestError(SageMakerByocError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        text = f"{self.field}: got {self.given!r}; allowed is {self.allowed}."
+        given = repr(self.given)
+        if len(given) > GIVEN_LENGTH:
+            given = f"{given[:GIVEN_LENGTH]}…"
+        text = f"{self.field}: got {given}; allowed is {self.allowed}."
         return f"{text} {self.remedy}" if self.remedy else text
 
 

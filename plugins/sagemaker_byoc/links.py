@@ -1,7 +1,8 @@
 """Buttons that lead from a task to the AWS console.
 
-The operators push the addresses as soon as they know them, so that a button works while the task still runs. Airflow
-shows the buttons of a class that a registered provider lists; ``provider_info`` lists these.
+The operators push the addresses as soon as they know them, so that a button works while the task still runs. Airflow 3
+keeps a button as its text and the key of its XCom, so these also show where the package is not installed as a provider;
+``provider_info`` lists them for where it is.
 """
 
 from __future__ import annotations

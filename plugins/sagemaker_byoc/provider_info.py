@@ -15,5 +15,12 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-provider-sagemaker-byoc",
         "name": "SageMaker, bring your own container",
         "description": "Retrain a model of your own, in a container of your own, on AWS SageMaker.",
+        "integrations": [
+            {
+                "integration-name": "Amazon SageMaker, bring your own container",
+                "external-doc-url": "https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms.html",
+                "tags": ["aws"],
+            }
+        ],
         "extra-links": [f"sagemaker_byoc.links.{name}" for name in LINKS],
     }

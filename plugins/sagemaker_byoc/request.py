@@ -19,9 +19,8 @@ from sagemaker_byoc.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["conform"]
+__all__ = ["as_mapping", "conform"]
 
-MISSING = object()
 FEW = 12
 INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
 
@@ -42,6 +41,18 @@ def conform(request: Mapping[str, Any], shape: Any, *, field: str = "config") ->
     if walk.problems:
         raise combined(walk.problems)
     return dict(checked)
+
+
+def as_mapping(given: Any, field: str) -> Mapping[str, Any]:
+    """Return what was given, if it is an object.
+
+    :param field: how the message names it
+    :raises RequestError: it is something else, for example the text that a template renders to
+    """
+    if isinstance(given, dict):
+        return given
+    remedy = "A template renders to text unless the DAG has render_template_as_native_obj=True."
+    raise RequestError(field, given, "an object (a dict)", remedy if isinstance(given, str) else "")
 
 
 def combined(problems: Sequence[RequestError]) -> RequestError:
@@ -122,8 +133,8 @@ class Walk:
         allowed = shape.metadata.get("enum")
         if allowed and given not in allowed:
             return self.refuse(at, given, one_of(allowed), suggestion(given, allowed, newer=True))
-        self.size(len(given), given, shape, at, "characters")
-        self.pattern(given, shape, at)
+        if self.size(len(given), given, shape, at, "characters"):
+            self.pattern(given, shape, at)
         return given
 
     def integer(self, given: Any, shape: Any, at: str) -> Any:
@@ -148,11 +159,13 @@ class Walk:
         value = words.get(given.strip().lower()) if isinstance(given, str) else given
         return value if isinstance(value, bool) else self.refuse(at, given, "true or false")
 
-    def size(self, size: int, given: Any, shape: Any, at: str, unit: str) -> None:
-        """Check a length against the shape's bounds."""
+    def size(self, size: int, given: Any, shape: Any, at: str, unit: str) -> bool:
+        """Check a length against the shape's bounds; tell whether it fits."""
         lowest, highest = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
-        if not lowest <= size <= highest:
+        fits = bool(lowest <= size <= highest)
+        if not fits:
             self.refuse(at, given, f"{bounds(lowest, highest)} {unit}, here are {size}")
+        return fits
 
     def range(self, number: float, given: Any, shape: Any, at: str) -> None:
         """Check a number against the shape's bounds."""

@@ -64,7 +64,8 @@ class RunIdentity:
     def tags(self, own: Sequence[dict[str, str]] | None = None) -> list[dict[str, str]]:
         """Return AWS tags that say where a resource comes from; characters that a tag may not hold become ``_``.
 
-        :param own: the user's tags; they come first and win over ours of the same key
+        :param own: the user's tags; they come first and win over ours of the same key. What is no tag is kept for the
+            request's check to refuse
         """
         facts = {
             "project": PROJECT,
@@ -75,7 +76,7 @@ class RunIdentity:
             "airflow:logical_date": self.logical_date or "",
         }
         first = list(own or [])
-        taken = {tag.get("Key") for tag in first}
+        taken = {tag.get("Key") for tag in first if isinstance(tag, dict)}
         ours = [{"Key": key, "Value": tag_value(value)} for key, value in facts.items() if key not in taken]
         return first + ours
 

@@ -18,7 +18,15 @@ LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 """Where SageMaker writes the output of training containers."""
 
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
-COMPARED = ("AlgorithmSpecification", "HyperParameters", "InputDataConfig", "ResourceConfig", "CheckpointConfig")
+COMPARED = (
+    "AlgorithmSpecification",
+    "HyperParameters",
+    "InputDataConfig",
+    "ResourceConfig",
+    "CheckpointConfig",
+    "Environment",
+)
+OPEN = ("HyperParameters", "Environment")
 PLATFORM_FAULTS = ("CapacityError", "InternalServerError")
 
 
@@ -111,25 +119,28 @@ def explain(look: TrainingJobLook, log_lines: Sequence[str], links: Mapping[str,
 def mismatches(description: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
     """Return where an existing job differs from what is asked for now, a line for each difference.
 
-    Only what the request says is compared, since the description also holds AWS's defaults; hyperparameters are
-    compared whole.
+    Only what the request says is compared, since the description also holds AWS's defaults. Where AWS has none, in
+    channels, hyperparameters and environment, it also counts what the request does not say.
     """
     found: list[str] = []
     for member in COMPARED:
         if member in request:
             found += differences(description.get(member), request[member], member)
-    extra = description.get("HyperParameters", {}).keys() - request.get("HyperParameters", {}).keys()
-    found += [f"HyperParameters.{name}: the job has it, the request does not" for name in sorted(extra)]
+    for member in OPEN:
+        extra = description.get(member, {}).keys() - request.get(member, {}).keys()
+        found += [f"{member}.{name}: the job has it, the request does not" for name in sorted(extra)]
+    if description.get("InputDataConfig") and not request.get("InputDataConfig"):
+        found.append("InputDataConfig: the job has channels, the request has none")
     return found
 
 
 def differences(there: Any, asked: Any, at: str) -> Iterator[str]:
-    """Yield the places where what is there is not what was asked."""
+    """Yield the places where what is there is not what was asked; what is empty is as good as absent."""
     if isinstance(asked, dict) and isinstance(there, dict):
         for name, value in asked.items():
             yield from differences(there.get(name), value, f"{at}.{name}")
     elif isinstance(asked, list) and isinstance(there, list) and len(asked) == len(there):
         for index, (one, other) in enumerate(zip(there, asked, strict=True)):
             yield from differences(one, other, f"{at}[{index}]")
-    elif there != asked:
+    elif there != asked and (there or asked):
         yield f"{at}: the job has {there!r}, the request {asked!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -39,13 +40,18 @@ class LocalCloud:
 
     @property
     def session(self) -> boto3.Session:
-        """A boto3 session with dummy keys."""
-        return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=self.region)
+        """A boto3 session with dummy keys; all tests share one, since each would read the service models again."""
+        return _session(self.region)
 
     def client(self, service: str) -> Any:
         """Return a client that talks to this local AWS, without retries and without any proxy."""
         config = botocore.config.Config(proxies={}, retries={"total_max_attempts": 1, "mode": "standard"})
         return self.session.client(service, endpoint_url=self.endpoint_url, config=config)
+
+
+@lru_cache
+def _session(region: str) -> boto3.Session:
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Owns the variants' weights, the number of instances and their replacement. Must 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import logging
 import random
 import threading
@@ -50,14 +51,16 @@ class VariantFleet:
 
     :param variant: what the configuration asks for
     :param plan: what each instance runs
-    :param weight: share of the traffic, relative to the other variants
+    :param weight: share of the traffic now, relative to the other variants
+    :param desired: what weight and number of instances are to be
     """
 
     variant: Variant
     plan: InstancePlan
     weight: float
-    count: int
+    desired: Capacity
     instances: list[Instance] = field(default_factory=list)
+    resolved: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.timezone.utc))
 
     def pick(self) -> Instance:
         """Return the instance that gets the next request.
@@ -97,7 +100,7 @@ class Fleet:
         :raises InstanceError: when one does not come up; the others are ended then
         """
         try:
-            self._add({fleet.variant.name: fleet.count for fleet in self.variants})
+            self._add({fleet.variant.name: fleet.desired.count for fleet in self.variants})
         except InstanceError:
             self.close()
             raise
@@ -116,7 +119,7 @@ class Fleet:
                 fleet = self._variants[name]
                 surplus += fleet.instances[new.count :]
                 del fleet.instances[new.count :]
-                fleet.count, fleet.weight = new.count, new.weight
+                fleet.desired, fleet.weight = new, new.weight
         _close_all(surplus, drain_seconds=_DRAIN_SECONDS)
 
     @contextlib.contextmanager
@@ -170,12 +173,8 @@ class Fleet:
             self._starting |= {instance for _, instance in made}
         try:
             self._start_together([instance for _, instance in made])
-            with self._lock:
-                if self._closed.is_set():
-                    raise InstanceError("the local AWS is going down")
-                for fleet, instance in made:
-                    fleet.instances.append(instance)
-        except InstanceError:
+            self._give_traffic(made)
+        except Exception:
             _close_all([instance for _, instance in made], drain_seconds=0)
             raise
         finally:
@@ -183,6 +182,13 @@ class Fleet:
                 self._starting -= {instance for _, instance in made}
         for fleet, instance in made:
             self._watch(fleet, instance)
+
+    def _give_traffic(self, made: Sequence[tuple[VariantFleet, Instance]]) -> None:
+        with self._lock:
+            if self._closed.is_set():
+                raise InstanceError("the fleet was ended while it started")
+            for fleet, instance in made:
+                fleet.instances.append(instance)
 
     def _start_together(self, instances: Sequence[Instance]) -> None:
         cancelled = _Either(self._closed)
@@ -203,7 +209,7 @@ class Fleet:
                 return
             fleet.instances.remove(failed)
         failed.close(drain_seconds=0)
-        while not self._closed.is_set() and len(fleet.instances) < fleet.count:
+        while not self._closed.is_set() and len(fleet.instances) < fleet.desired.count:
             try:
                 self._add({fleet.variant.name: 1})
             except InstanceError as error:

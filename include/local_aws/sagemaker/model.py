@@ -150,8 +150,7 @@ class Models:
         try:
             self._engine.resolve(container["Image"])
         except ContainerError as error:
-            # AWS's text for an image that is not in ECR is not known.
-            message = f"Could not find image {container['Image']}: {error}"
+            message = f"Requested image {container['Image']} not found. ({error})"
             raise validation(message) from error
         data = ModelData.of(container)
         if data is not None:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
+from local_aws.sagemaker.endpoint import Endpoints
+from local_aws.sagemaker.endpoint_config import EndpointConfigs
 from local_aws.sagemaker.event import EventPublisher
+from local_aws.sagemaker.model import Models
 from local_aws.sagemaker.tag import TagRegistry
 from local_aws.sagemaker.training_job import TrainingJobs
 
@@ -38,16 +42,32 @@ class SageMakerService:
     :param cloud: where the other services are
     :param engine: what runs the containers
     :param stop_grace_seconds: time between SIGTERM and SIGKILL for a training container; AWS's is 120
+    :param startup_timeout_seconds: time for a serving container to become healthy, for variants that do not set it
     """
 
     service_name = "sagemaker"
 
-    def __init__(self, cloud: Cloud, engine: Engine, *, stop_grace_seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        engine: Engine,
+        *,
+        stop_grace_seconds: float = 120.0,
+        startup_timeout_seconds: float = DEFAULT_STARTUP_SECONDS,
+    ) -> None:
         tags = TagRegistry()
         self._events = EventPublisher(cloud)
+        models = Models(cloud, engine, tags)
+        configs = EndpointConfigs(cloud, models, tags)
+        self.endpoints = Endpoints(
+            cloud, engine, models, configs, tags, self._events, startup_timeout_seconds=startup_timeout_seconds
+        )
         self._resources: list[Resource] = [
             tags,
             TrainingJobs(cloud, engine, tags, self._events, stop_grace_seconds=stop_grace_seconds),
+            models,
+            configs,
+            self.endpoints,
         ]
         self.operations: dict[str, Operation] = {}
         for resource in self._resources:

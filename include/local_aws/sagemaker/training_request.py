@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import botocore.exceptions
-
 from local_aws.container import ContainerError
 from local_aws.errors import AwsError, validation
 from local_aws.sagemaker.channel import DownloadError, find_objects
 from local_aws.sagemaker.cluster import Cluster
 from local_aws.sagemaker.metric import check_definitions
 from local_aws.sagemaker.ml_directory import ML_ROOT
+from local_aws.sagemaker.role import check_role
 from local_aws.sagemaker.s3_location import S3Location
 from local_aws.sagemaker.training_config import channel_mode, checkpoint_path
 
@@ -52,7 +51,7 @@ def check_request(request: Mapping[str, Any], cloud: Cloud, engine: Engine) -> N
     _check_algorithm(request["AlgorithmSpecification"], engine)
     _check_checkpoints(request)
     _location(request["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
-    _check_role(request["RoleArn"], cloud)
+    check_role(request["RoleArn"], cloud)
     _check_channels(request, cloud)
 
 
@@ -132,35 +131,6 @@ def _check_checkpoints(request: Mapping[str, Any]) -> None:
     if not path.startswith(f"{ML_ROOT}/") or ".." in path.split("/"):
         what = f"CheckpointConfig.LocalPath {path!r} outside {ML_ROOT}"
         raise _missing_here(what, f"use a path below {ML_ROOT}")
-
-
-def _check_role(arn: str, cloud: Cloud) -> None:
-    """Ask IAM for the role. AWS assumes it; the text is the one seen for hosting and pipelines, a guess here."""
-    try:
-        role = cloud.client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]
-    except botocore.exceptions.ClientError as error:
-        raise _role_refusal(arn) from error
-    if role["Arn"] != arn or not _trusts_sagemaker(role["AssumeRolePolicyDocument"]):
-        raise _role_refusal(arn)
-
-
-def _role_refusal(arn: str) -> AwsError:
-    return validation(
-        f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
-        "'sagemaker.amazonaws.com' to assume the role."
-    )
-
-
-def _trusts_sagemaker(document: Any) -> bool:
-    statements = document.get("Statement", []) if isinstance(document, dict) else []
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal", {})
-        services = principal.get("Service", []) if isinstance(principal, dict) else [principal]
-        if statement.get("Effect") == "Allow" and {"sagemaker.amazonaws.com", "*"} & set(
-            [services] if isinstance(services, str) else services
-        ):
-            return True
-    return False
 
 
 def _check_channels(request: Mapping[str, Any], cloud: Cloud) -> None:

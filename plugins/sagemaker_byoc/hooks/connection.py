@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["AwsConnection"]
 
 _clients: dict[tuple[str, str], Any] = {}
-_making_clients = threading.Lock()
+# Reentrant, since on_kill runs in a signal handler and may interrupt the making of a client.
+_making_clients = threading.RLock()
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.retry import aws_code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from sagemaker_byoc.hooks.connection import AwsConnection
 
@@ -23,9 +27,12 @@ class ModelHook:
     def ensure(self, request: Mapping[str, Any]) -> bool:
         """Make a model; one of that name holds the same content already, since the name says so.
 
-        :param request: CreateModel request
+        :param request: CreateModel request, named by its content
         :return: whether it was made now
+        :raises RequestError: an artifact is gone; a model can be made without, but an endpoint would never start
         """
+        for field, uri in artifacts(request):
+            self._check_artifact(field, uri)
         client = self._connection.client("sagemaker")
         try:
             client.create_model(**request)
@@ -34,3 +41,26 @@ class ModelHook:
                 return False
             raise
         return True
+
+    def _check_artifact(self, field: str, uri: str) -> None:
+        """Refuse an artifact that S3 surely does not hold; one that may not be looked at is AWS's to judge."""
+        location = urlsplit(uri)
+        client = self._connection.client("s3")
+        try:
+            client.head_object(Bucket=location.netloc, Key=location.path.lstrip("/"))
+        except client.exceptions.ClientError as error:
+            # HEAD has no body, so S3 says its status instead of a code; 403 also stands for "may not list"
+            if aws_code(error) == "404":
+                remedy = "Was it deleted, or moved by a lifecycle rule? Clear the training tasks to make it anew."
+                raise RequestError(field, uri, "an object that S3 holds", remedy) from error
+            if aws_code(error) != "403":
+                raise
+
+
+def artifacts(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield where the request names a packed artifact, and its URI."""
+    named = [("config.PrimaryContainer", request.get("PrimaryContainer", {}))]
+    named += [(f"config.Containers[{index}]", one) for index, one in enumerate(request.get("Containers", []))]
+    for field, container in named:
+        if container.get("ModelDataUrl", "").startswith("s3://"):
+            yield f"{field}.ModelDataUrl", container["ModelDataUrl"]

@@ -7,7 +7,6 @@ deferral or templates.
 from __future__ import annotations
 
 import logging
-from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -53,7 +52,7 @@ class TrainingJobHook:
         try:
             description: dict[str, Any] = client.describe_training_job(TrainingJobName=name)
         except client.exceptions.ClientError as error:
-            if _ABSENT in str(error):
+            if is_absent(error):
                 return None
             raise
         return description
@@ -62,7 +61,7 @@ class TrainingJobHook:
         """See to it that exactly one job of this run is there, however often and by how many tries this is called.
 
         The name is the same for every try. A job of that name which is running or completed is adopted; past one that
-        ended Failed or Stopped the ordinal in the name moves on.
+        ended Failed or Stopped, or is being stopped, the ordinal in the name moves on.
 
         :param request: CreateTrainingJob request; its name is replaced
         :param base: readable beginning of the name
@@ -70,18 +69,15 @@ class TrainingJobHook:
         :raises JobMismatchError: the job to adopt is not the one that is asked for
         :raises RequestError: an input channel is empty
         """
-        for ordinal in count(1):
+        ordinal = 1
+        while True:
             name = job_name(base, run, ordinal)
-            description = self.describe(name)
+            description = self._find_or_create({**request, "TrainingJobName": name})
             if description is None:
-                self.check_inputs(request)
-                if self._create({**request, "TrainingJobName": name}):
-                    return name, True
-                # another try was faster; its job is looked at like any other
-                description = self.describe(name)
-            if description is not None and is_adopted(description, request):
+                return name, True
+            if is_adopted(description, request):
                 return name, False
-        raise AssertionError("unreachable: the ordinals do not end")
+            ordinal += 1
 
     def check_inputs(self, request: Mapping[str, Any]) -> None:
         """Refuse a channel whose prefix holds no object; AWS would, too, but without naming the channel.
@@ -103,19 +99,28 @@ class TrainingJobHook:
         try:
             client.stop_training_job(TrainingJobName=name)
         except client.exceptions.ClientError as error:
-            if _OVER in str(error) or _ABSENT in str(error):
+            if _OVER in str(error) or is_absent(error):
                 return False
             raise
         return True
 
-    def _create(self, request: Mapping[str, Any]) -> bool:
-        """Create a job; False when one of that name exists by now."""
+    def _find_or_create(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Describe the job of the request's name; create it and return None when there is none."""
+        name = request["TrainingJobName"]
+        description = self.describe(name)
+        if description is not None:
+            return description
+        self.check_inputs(request)
         client = self._connection.client("sagemaker")
         try:
             client.create_training_job(**request)
         except client.exceptions.ResourceInUse:
-            return False
-        return True
+            # Another try was faster; its job is looked at like any other. As long as AWS does not show it, the
+            # refusal stands and the task is tried again: another name would be a second job.
+            description = self.describe(name)
+            if description is None:
+                raise
+        return description
 
     def _check_prefix(self, uri: str, field: str, channel: str) -> None:
         bucket, prefix = urlsplit(uri).netloc, urlsplit(uri).path.lstrip("/")
@@ -132,6 +137,11 @@ class TrainingJobHook:
         if not found:
             remedy = f"Channel {channel!r} would be empty: upload the data there, or train on another partition."
             raise RequestError(field, uri, "a prefix that holds at least one object", remedy)
+
+
+def is_absent(error: Exception) -> bool:
+    """Tell whether AWS says that there is no such job: in words today, by the code that its model promises, or both."""
+    return _ABSENT in str(error) or aws_code(error) == "ResourceNotFound"
 
 
 def is_adopted(description: Mapping[str, Any], request: Mapping[str, Any]) -> bool:

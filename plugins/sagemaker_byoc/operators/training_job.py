@@ -10,47 +10,52 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferralTimeout
 
 from sagemaker_byoc.console import log_url, training_job_url
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import judge, raise_for_event
+from sagemaker_byoc.hooks.training_job_end import give_up, judge, raise_for_event, stop_if_left
 from sagemaker_byoc.links import LogLink, TrainingJobLink
 from sagemaker_byoc.naming import job_name
+from sagemaker_byoc.request import as_mapping
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import RunIdentity
 from sagemaker_byoc.training_job_status import LOG_GROUP
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
 __all__ = ["CreateTrainingJobOperator", "push_links"]
 
+NAME_KEY = "training_job_name"
+"""XCom that holds the job's name while the task still waits: after a timeout Airflow tells the task nothing else."""
+
 
 class CreateTrainingJobOperator(BaseOperator):
     """Create the run's training job, or adopt the one that an earlier try created.
 
-    The job's name is computed from the run, the same for every automatic retry, so a task that died right after the call
-    finds its job again and nothing is paid for twice. Clearing the task makes a fresh job. A job that ended Failed or
-    Stopped is not adopted; the next one gets the next ordinal in its name.
+    The job's name is computed from the run, the same for every automatic retry, so a task that died right after the
+    call finds its job again and nothing is paid for twice. Clearing the task makes a fresh job. A job that ended Failed
+    or Stopped is not adopted; the next one gets the next ordinal in its name.
 
     Before the call the request is checked against the API's model, and the S3 prefixes for being non-empty.
 
     Returns the job's name.
 
-    :param config: CreateTrainingJob request (templated). ``TrainingJobName``, if given, is the readable beginning of the
-        name; numbers may be given as text, as templates do
+    :param config: CreateTrainingJob request (templated); numbers may be given as text, as templates do
     :param image_uri: image to train in, put into ``AlgorithmSpecification.TrainingImage`` (templated)
-    :param job_name_base: readable beginning of the name, for when ``config`` gives none; otherwise the dag id
-    :param wait_for_completion: end with the job instead of with its start; a job that fails for want of capacity, or by a
-        fault of AWS, is then tried again as the task's ``retries`` allow
+    :param job_name_base: readable beginning of the name (templated); None takes ``config.TrainingJobName``, or the dag
+        id when there is none either
+    :param wait_for_completion: end with the job instead of with its start; a job that fails for want of capacity, or by
+        a fault of AWS, is then tried again as the task's ``retries`` allow. ``execution_timeout`` limits the wait
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at the job
-    :param stop_on_kill: stop the job when a person ends the waiting task
+    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
     :param verify: whether, or by which bundle, TLS certificates are checked
@@ -90,18 +95,21 @@ class CreateTrainingJobOperator(BaseOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        self._waiting_for: str | None = None
+        self._waiting_for = ""
+        self._waiting_as: Any = None
 
     def execute(self, context: Context) -> str:
         """Check the request, then see to it that the run has its one job."""
         with fail_fast():
             run = RunIdentity.of(context)
-            base = self.config.get("TrainingJobName") or self.job_name_base or run.dag_id
-            request = self._request(run, base)
+            config = as_mapping(self.config, "config")
+            base = self.job_name_base or config.get("TrainingJobName") or run.dag_id
+            request = self._request(config, base, run)
             name, created = TrainingJobHook(self._connection).adopt_or_create(request, base, run)
             self.log.info("Training job %s %s.", name, "created" if created else "of an earlier try adopted")
             push_links(context, self._connection.region, name)
-            return self._wait(name) if self.wait_for_completion else name
+            context["ti"].xcom_push(key=NAME_KEY, value=name)
+            return self._wait(name, context) if self.wait_for_completion else name
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:  # noqa: ARG002 - Airflow's signature
         """Judge the job that was waited for."""
@@ -109,30 +117,45 @@ class CreateTrainingJobOperator(BaseOperator):
             raise_for_event(event)
             return self._ended(event["training_job_name"])
 
-    def on_kill(self) -> None:
-        """Stop the job, when the task was waiting for it on the worker."""
-        if self._waiting_for and self.stop_on_kill:
-            TrainingJobHook(self._connection).stop(self._waiting_for)
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after the wait; say what became of the job when the time was over."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout as error:
+            ti = context["ti"]
+            name = ti.xcom_pull(task_ids=ti.task_id, key=NAME_KEY, map_indexes=ti.map_index)
+            raise AirflowTaskTimeout(self._give_up(name)) from error
 
-    def _request(self, run: RunIdentity, base: str) -> dict[str, Any]:
+    def on_kill(self) -> None:
+        """Stop the job, if a person ended the task while it waited on the worker."""
+        if self._waiting_for and self.stop_on_kill:
+            self.log.info(stop_if_left(self._connection, self._waiting_for, self._waiting_as, "running"))
+
+    def _request(self, config: Mapping[str, Any], base: str, run: RunIdentity) -> dict[str, Any]:
         """Return the checked request, with image and tags; ``config`` is left as it is."""
-        name = self.config.get("TrainingJobName") or job_name(base, run, 1)
-        request = {**self.config, "TrainingJobName": name}
-        if self.image_uri:
-            request["AlgorithmSpecification"] = self._algorithm(self.config.get("AlgorithmSpecification") or {})
-        request["Tags"] = run.tags(self.config.get("Tags"))
+        request = {
+            **config,
+            "TrainingJobName": config.get("TrainingJobName") or job_name(base, run, 1),
+            "AlgorithmSpecification": self._algorithm(config.get("AlgorithmSpecification")),
+            "Tags": run.tags(config.get("Tags")),
+        }
         return self._connection.conform("sagemaker", "CreateTrainingJob", request)
 
-    def _algorithm(self, given: dict[str, Any]) -> dict[str, Any]:
-        image = given.get("TrainingImage", self.image_uri)
-        if image != self.image_uri:
-            allowed = f"nothing, or image_uri, which is {self.image_uri!r}"
-            raise RequestError("config.AlgorithmSpecification.TrainingImage", image, allowed)
-        return {**given, "TrainingImage": self.image_uri}
+    def _algorithm(self, given: Any) -> dict[str, Any]:
+        """Return the algorithm with its image; SageMaker takes either an image or an algorithm by name."""
+        at = "config.AlgorithmSpecification"
+        algorithm = dict(as_mapping(given or {}, at))
+        image = algorithm.get("TrainingImage")
+        if self.image_uri and image not in (None, self.image_uri):
+            raise RequestError(f"{at}.TrainingImage", image, f"nothing, or image_uri, which is {self.image_uri!r}")
+        if self.image_uri:
+            return {**algorithm, "TrainingImage": self.image_uri}
+        if not image and not algorithm.get("AlgorithmName"):
+            raise RequestError("image_uri", self.image_uri, f"an image to train in, here or as {at}.TrainingImage")
+        return algorithm
 
-    def _wait(self, name: str) -> str:
-        hook = TrainingJobHook(self._connection)
-        if self.deferrable and not hook.look(name).ended:
+    def _wait(self, name: str, context: Context) -> str:
+        if self.deferrable and not TrainingJobHook(self._connection).look(name).ended:
             trigger = TrainingJobTrigger(
                 training_job_name=name,
                 poll_interval_seconds=self.poll_interval_seconds,
@@ -140,11 +163,27 @@ class CreateTrainingJobOperator(BaseOperator):
                 **self._connection.serialize(),
             )
             self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
-        self._waiting_for = name
-        while not hook.look(name).ended:
-            time.sleep(self.poll_interval_seconds)
-        self._waiting_for = None
+        self._waiting_for, self._waiting_as = name, context["ti"]
+        try:
+            self._look_until_the_end(name)
+        except AirflowTaskTimeout as error:
+            raise AirflowTaskTimeout(self._give_up(name)) from error
+        finally:
+            self._waiting_for = ""
         return self._ended(name)
+
+    def _look_until_the_end(self, name: str) -> None:
+        hook = TrainingJobHook(self._connection)
+        last_step = ""
+        while not (look := hook.look(name)).ended:
+            if look.step != last_step:
+                last_step = look.step
+                self.log.info("Training job %s: %s", name, look.step)
+            time.sleep(self.poll_interval_seconds)
+
+    def _give_up(self, name: str) -> str:
+        limit = f"the execution_timeout of {self.execution_timeout}"
+        return give_up(self._connection, name, limit, stop=self.stop_on_kill)
 
     def _ended(self, name: str) -> str:
         return str(judge(self._connection, name)["training_job_name"])

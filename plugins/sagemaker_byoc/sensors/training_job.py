@@ -10,12 +10,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, TaskDeferralTimeout
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 
 from sagemaker_byoc.errors import TrainingJobFailedError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import judge, raise_for_event
+from sagemaker_byoc.hooks.training_job_end import give_up, judge, raise_for_event, stop_if_left
 from sagemaker_byoc.links import LogLink, TrainingJobLink
 from sagemaker_byoc.operators.training_job import push_links
 from sagemaker_byoc.retry import fail_fast
@@ -38,13 +44,13 @@ class TrainingJobSensor(BaseSensorOperator):
     A job that ended Failed or Stopped fails the task for good: a retry would find the same end. The message says why
     and what to do. There is no time limit but ``timeout``, if given.
 
-    Returns ``{"training_job_name", "model_artifacts", "image_uri", "metrics", "training_seconds", "billable_seconds"}``,
-    the artifact as an S3 URI, the metrics as the last value of each metric definition.
+    Returns ``{"training_job_name", "model_artifacts", "image_uri", "metrics", "training_seconds",
+    "billable_seconds"}``, the artifact as an S3 URI, the metrics as the last value of each metric definition.
 
     :param training_job_name: the job (templated)
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at the job
-    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when ``timeout`` is over
+    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over
     :param timeout: seconds, or a timedelta, after which the wait fails; None waits as long as the job takes
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
@@ -80,23 +86,25 @@ class TrainingJobSensor(BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        self._waits_here = False
+        self._waiting_as: Any = None
+        self._last_step = ""
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Judge a job that has ended; otherwise wait for it."""
         with fail_fast():
             connection = self._connection
             push_links(context, connection.region, self.training_job_name)
-            if TrainingJobHook(connection).look(self.training_job_name).ended:
-                return self._judge()
-            if self.deferrable:
+            if self.deferrable and not TrainingJobHook(connection).look(self.training_job_name).ended:
                 self._defer()
             return self._poke_until_the_end(context)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Look at the job; called again and again when the wait is not deferred."""
-        ended = TrainingJobHook(self._connection).look(self.training_job_name).ended
-        return PokeReturnValue(ended, self._judge() if ended else None)
+        look = TrainingJobHook(self._connection).look(self.training_job_name)
+        if look.step != self._last_step:
+            self._last_step = look.step
+            self.log.info("Training job %s: %s", look.name, look.step)
+        return PokeReturnValue(look.ended, self._judge() if look.ended else None)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Judge the job that the trigger saw the end of."""
@@ -108,13 +116,14 @@ class TrainingJobSensor(BaseSensorOperator):
         """Go on after the wait; say what became of the job when the time was over."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except (AirflowSensorTimeout, TaskDeferralTimeout) as error:
-            raise AirflowSensorTimeout(self._give_up()) from error
+        except AirflowException as error:
+            self._explain_timeout(error)
+            raise
 
     def on_kill(self) -> None:
-        """Stop the job, when the task was waiting for it on the worker."""
-        if self._waits_here and self.stop_on_kill:
-            TrainingJobHook(self._connection).stop(self.training_job_name)
+        """Stop the job, if a person ended the task while it waited on the worker."""
+        if self._waiting_as is not None and self.stop_on_kill:
+            self.log.info(stop_if_left(self._connection, self.training_job_name, self._waiting_as, "running"))
 
     def _judge(self) -> dict[str, Any]:
         try:
@@ -133,23 +142,38 @@ class TrainingJobSensor(BaseSensorOperator):
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
     def _poke_until_the_end(self, context: Context) -> dict[str, Any]:
-        self._waits_here = True
+        self._waiting_as = context["ti"]
         try:
             result: dict[str, Any] = super().execute(context)
-        except AirflowSensorTimeout as error:
-            raise AirflowSensorTimeout(self._give_up()) from error
+        except (AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout) as error:
+            self._explain_timeout(error)
+            raise
         finally:
-            self._waits_here = False
+            self._waiting_as = None
         return result
 
-    def _give_up(self) -> str:
-        """Stop the job if that is wanted, and say so."""
-        beginning = f"Training job {self.training_job_name} did not end within the timeout of {self.timeout:.0f} s"
-        if not self.stop_on_kill:
-            return f"{beginning}; it goes on, since stop_on_kill is off."
-        stopped = TrainingJobHook(self._connection).stop(self.training_job_name)
-        return f"{beginning}; {'it is being stopped' if stopped else 'it has ended by now'}."
+    def _explain_timeout(self, error: AirflowException | AirflowTaskTimeout) -> None:
+        """If the error is that the time was over, stop the job where that is wanted and raise it with the facts."""
+        if isinstance(error, AirflowTaskTimeout):
+            limit = f"the execution_timeout of {self.execution_timeout}"
+        elif is_sensor_timeout(error):
+            limit = f"the timeout of {self.timeout:.0f} s"
+        else:
+            return
+        told = give_up(self._connection, self.training_job_name, limit, stop=self.stop_on_kill)
+        raise type(error)(told) from error
 
     @property
     def _connection(self) -> AwsConnection:
         return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+
+
+def is_sensor_timeout(error: BaseException) -> bool:
+    """Tell whether the sensor's time was over.
+
+    With ``soft_fail`` Airflow raises a skip instead: without a cause on a worker, from the timeout after a deferral. A
+    skip from any other cause is not about time.
+    """
+    if isinstance(error, AirflowSkipException):
+        return error.__cause__ is None or isinstance(error.__cause__, AirflowSensorTimeout)
+    return isinstance(error, AirflowSensorTimeout)

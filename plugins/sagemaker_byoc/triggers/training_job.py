@@ -13,8 +13,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
+from sagemaker_byoc.hooks.training_job_end import stop_if_left
 from sagemaker_byoc.retry import is_permanent
-from sagemaker_byoc.triggers.watch import look_until, was_ended_by_a_person
+from sagemaker_byoc.triggers.watch import look_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +45,7 @@ class TrainingJobTrigger(BaseTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.training_job_name = training_job_name
         self.poll_interval_seconds = poll_interval_seconds
         self.stop_on_kill = stop_on_kill
@@ -79,14 +80,12 @@ class TrainingJobTrigger(BaseTrigger):
         yield TriggerEvent({"training_job_name": self.training_job_name})
 
     async def on_kill(self) -> None:
-        """Stop the job, since nobody waits for it any more."""
-        if not self.stop_on_kill:
-            return
-        if not await was_ended_by_a_person(self.task_instance):
-            self.log.info("The task waits elsewhere; training job %s goes on.", self.training_job_name)
-            return
-        stopped = await asyncio.to_thread(TrainingJobHook(self.connection).stop, self.training_job_name)
-        self.log.info("Training job %s %s.", self.training_job_name, "is being stopped" if stopped else "had ended")
+        """Stop the job, if a person ended the task that waits for it."""
+        if self.stop_on_kill:
+            told = await asyncio.to_thread(
+                stop_if_left, self.connection, self.training_job_name, self.task_instance, "deferred"
+            )
+            self.log.info(told)
 
     def _has_ended(self, look: TrainingJobLook) -> bool:
         if look.step != self._last_step:

@@ -6,9 +6,9 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import botocore.exceptions
 import pytest
@@ -16,6 +16,9 @@ import pytest
 from tests.support.fake_engine import FakeEngine
 from tests.support.local_cloud import LocalCloud, local_cloud
 from tests.support.training import TrainingAccount, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -78,10 +81,10 @@ def test_many_writers_do_not_disturb_one_another(cloud: LocalCloud) -> None:
         iam.list_users()
 
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(write, range(48)))
+        list(pool.map(write, range(24)))
 
-    assert len(logs.describe_log_streams(logGroupName="busy", limit=50)["logStreams"]) == 48
-    assert len(iam.list_users()["Users"]) == 48
+    assert len(logs.describe_log_streams(logGroupName="busy", limit=50)["logStreams"]) == 24
+    assert len(iam.list_users()["Users"]) == 24
 
 
 def test_an_operation_that_is_missing_is_named(cloud: LocalCloud) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from local_aws.service import Service
 
 _SERVICES = {"sagemaker": "SageMaker", "codebuild": "CodeBuild_20161006"}
-_SERVED_EXAMPLES, _UNSERVED_EXAMPLES = 400, 150
+_SERVED_EXAMPLES, _UNSERVED_EXAMPLES = 350, 100
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=80)
 _NUMBER = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)

@@ -1,6 +1,5 @@
 """Two hosts as two processes on the loopback address."""
 
-import json
 import shutil
 import signal
 import socket
@@ -47,9 +46,10 @@ def test_two_hosts_train_one_model_and_only_the_leader_writes_it(tmp_path: Path)
     assert "final epoch=" in output
     assert "epoch=" not in other_output
     assert not pair.other.model.exists()
-    lone = json.loads((pair.leader.model / "model.json").read_text(encoding="utf-8"))
-    assert lone["metrics"]["validation_accuracy"] >= 0.9
-    assert lone["scale"]["mean"] == pytest.approx(column_means(), abs=1e-9)
+    description = pair.leader.description()
+    assert description["metrics"]["validation_accuracy"] >= 0.9
+    assert description["scale"]["mean"] == pytest.approx(column_means(), abs=1e-9)
+    assert description["rows"] == {"train": 48, "validation": 12}
 
 
 def column_means() -> list[float]:
@@ -68,6 +68,7 @@ def test_sharded_hosts_may_hold_unequal_rows_or_none(tmp_path: Path) -> None:
     shutil.rmtree(pair.other.base / "input" / "data" / "train")
     results = pair.run()
     assert [code for code, _ in results] == [0, 0], results
+    assert pair.leader.description()["rows"] == {"train": 48, "validation": 12}
     assert pair.leader.description()["scale"]["mean"] == pytest.approx(column_means(), abs=1e-9)
 
 

@@ -52,12 +52,18 @@ def test_a_checkpoint_of_other_settings_is_not_taken_up(
 
 
 def test_marker_files_of_the_upload_agent_are_no_checkpoints(tmp_path: Path) -> None:
-    """SageMaker leaves files beside each checkpoint that only look like one."""
+    """What lies beside the checkpoints is neither read, even if it could be, nor counted, nor deleted."""
+    markers = [
+        tmp_path / f"checkpoint-000009.pt{suffix}"
+        for suffix in (".sagemaker-uploading", ".sagemaker-uploaded", ".sagemaker-ignore")
+    ]
+    for marker in markers:
+        torch.save({"epoch": 9}, marker)
     store = CheckpointStore(tmp_path)
-    store.save(3, {"epoch": 3})
-    for suffix in (".sagemaker-uploading", ".sagemaker-uploaded", ".sagemaker-ignore"):
-        (tmp_path / f"checkpoint-000009.pt{suffix}").write_bytes(b"")
+    for number in (1, 2, 3):
+        store.save(number, {"epoch": number})
     assert store.latest() == {"epoch": 3}
+    assert all(marker.exists() for marker in markers)
 
 
 def test_a_torn_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:

@@ -104,14 +104,11 @@ def test_a_retry_adopts_the_update_that_is_under_way(aws: FakeAws, endpoint: Fak
 
 def test_another_model_is_another_configuration(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """The name follows the content; numbers given as text are the same content."""
-    names = [
-        TaskRun().of(operator(**change))["endpoint_config_name"]
-        for change in (
-            {},
-            {"model_name": "model-2"},
-            {"config": {"ProductionVariants": [{**VARIANT, "InitialInstanceCount": 1}]}},
-        )
-    ]
+    text_and_number = [{"ProductionVariants": [{**VARIANT, "InitialInstanceCount": count}]} for count in ("1", 1)]
+    names = []
+    for change in ({"config": text_and_number[0]}, {"model_name": "model-2"}, {"config": text_and_number[1]}):
+        endpoint.exists("InService", "old")
+        names.append(TaskRun().of(operator(**change))["endpoint_config_name"])
     assert names[0] == names[2] != names[1]
 
 
@@ -186,7 +183,7 @@ def test_a_failed_endpoint_is_replaced(aws: FakeAws, endpoint: FakeEndpoint) -> 
 def test_a_failed_endpoint_is_left_alone_when_told_so(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """The message says what AWS allows and what to do."""
     endpoint.exists("Failed", "old")
-    with pytest.raises(AirflowFailException, match="DeleteEndpoint.*replace_failed=True"):
+    with pytest.raises(AirflowFailException, match=r"DeleteEndpoint.*replace_failed=True"):
         TaskRun().of(operator(replace_failed=False))
     assert not aws.asked("DeleteEndpoint")
 

@@ -1,0 +1,1 @@
+"""SageMaker Runtime: requests to the containers of endpoints."""

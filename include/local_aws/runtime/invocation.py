@@ -1,0 +1,132 @@
+"""Passes one request to a container and reads its answer as SageMaker does.
+
+Owns headers, the time limit and the words about a container that does not answer well. Must not know how the
+instance was chosen.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+
+from local_aws.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Invocation", "invoke"]
+
+_TIMEOUT_SECONDS = 60.0
+"""A container has 60 seconds (developer guide, "Custom Inference Code with Hosting Services")."""
+_MOST_BODY_BYTES = 6_291_456
+"""Largest body, of request and answer (service model)."""
+_MOST_MESSAGE_CHARACTERS = 2048
+"""Longest Message and OriginalMessage (service model)."""
+
+_HEADERS = {
+    "ContentType": "Content-Type",
+    "Accept": "Accept",
+    "CustomAttributes": "X-Amzn-SageMaker-Custom-Attributes",
+    "TargetModel": "X-Amzn-SageMaker-Target-Model",
+    "TargetVariant": "X-Amzn-SageMaker-Target-Variant",
+    "InferenceId": "X-Amzn-SageMaker-Inference-Id",
+    "EnableExplanations": "X-Amzn-SageMaker-Enable-Explanations",
+    "SessionId": "X-Amzn-SageMaker-Session-Id",
+}
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+_NO_ANSWER = "The container primary closed the connection without an answer"
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What came of one request.
+
+    :param status: HTTP status of the container; 0 when it gave none
+    :param seconds: time the container took
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    seconds: float
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the container answered with a 2xx status."""
+        return 200 <= self.status < 300
+
+    @property
+    def is_client_error(self) -> bool:
+        """Whether the container blames the request."""
+        return 400 <= self.status < 500
+
+    def error(self, endpoint_name: str, region: str, account: str, log_group_arn: str) -> AwsError:
+        """Return the ModelError that a client sees.
+
+        :param log_group_arn: of the endpoint's logs
+        """
+        kind = "client" if self.is_client_error else "server"
+        original = self.body.decode(errors="replace")
+        message = (
+            f'Received {kind} error ({self.status}) from primary with message "{original}". See '
+            f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:"
+            f"group=/aws/sagemaker/Endpoints/{endpoint_name} in account {account} for more information."
+        )
+        return AwsError(
+            "ModelError",
+            message[:_MOST_MESSAGE_CHARACTERS],
+            424,
+            OriginalStatusCode=self.status,
+            OriginalMessage=original[:_MOST_MESSAGE_CHARACTERS],
+            LogStreamArn=log_group_arn,
+        )
+
+
+def invoke(connections: urllib3.HTTPConnectionPool, request: Mapping[str, Any]) -> Invocation:
+    """Send a request to ``/invocations`` and return whatever comes of it.
+
+    :param request: InvokeEndpoint's; every header that it does not have a member for stays behind
+    """
+    headers = {header: request[member] for member, header in _HEADERS.items() if request.get(member)}
+    began = time.perf_counter()
+    try:
+        answer = _send(connections, request["Body"], headers)
+        invocation = Invocation(answer.status, answer.data, answer.headers, time.perf_counter() - began)
+    except urllib3.exceptions.TimeoutError:
+        return Invocation(0, _TIMED_OUT.encode(), {}, time.perf_counter() - began)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        # What AWS says then is not known.
+        text = f"{_NO_ANSWER} ({type(error).__name__})"
+        return Invocation(500, text.encode(), {}, time.perf_counter() - began)
+    if len(invocation.body) > _MOST_BODY_BYTES:
+        text = (
+            f"The answer of container primary has {len(invocation.body)} bytes; at most {_MOST_BODY_BYTES} are allowed"
+        )
+        return Invocation(500, text.encode(), {}, invocation.seconds)
+    return invocation
+
+
+def _send(connections: urllib3.HTTPConnectionPool, body: bytes, headers: Mapping[str, str]) -> Any:
+    def send() -> Any:
+        return connections.urlopen(
+            "POST",
+            "/invocations",
+            body=body,
+            headers=dict(headers),
+            timeout=urllib3.Timeout(total=_TIMEOUT_SECONDS),
+            retries=False,
+            redirect=False,
+            decode_content=False,
+        )
+
+    try:
+        return send()
+    except urllib3.exceptions.ProtocolError:
+        # A server may close an idle connection in the moment it is used again; a fresh one settles the matter.
+        return send()

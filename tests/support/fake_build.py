@@ -1,0 +1,111 @@
+"""ECR, S3 and CodeBuild in the table of answers that stands for AWS."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+from tests.support.fake_aws import AwsSays, FakeAws
+
+__all__ = ["DIGEST", "FakeBuild"]
+
+DIGEST = "sha256:" + "a" * 64
+_REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+
+
+class FakeBuild:
+    """A registry without images and a CodeBuild project without builds.
+
+    :param outcome: status that a build has at the second look
+    :param pushes: whether a build that ends leaves its image behind
+    """
+
+    def __init__(self, aws: FakeAws) -> None:
+        self.outcome = "SUCCEEDED"
+        self.pushes = True
+        self.repositories = {"iris"}
+        self.images: set[str] = set()
+        self.objects: dict[str, bytes] = {}
+        self.builds: dict[str, dict[str, Any]] = {}
+        aws.on("DescribeRepositories", self._describe_repositories)
+        aws.on("CreateRepository", self._create_repository)
+        aws.on("DescribeImages", self._describe_images)
+        aws.on("HeadObject", self._head_object)
+        aws.on("PutObject", self._put_object)
+        aws.on("ListBuildsForProject", lambda **_: {"ids": list(reversed(self.builds))})
+        aws.on("BatchGetBuilds", self._batch_get_builds)
+        aws.on("StartBuild", self._start_build)
+        aws.on("StopBuild", self._stop_build)
+        aws.on("DescribeLogStreams", {"logStreams": [{"logStreamName": "1"}]})
+        aws.on("GetLogEvents", {"events": [{"timestamp": 1, "message": "ERROR: no matching distribution"}]})
+
+    def archive(self) -> dict[str, bytes]:
+        """Return the files of the only archive in S3."""
+        [content] = self.objects.values()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+
+    def _describe_repositories(self, **request: Any) -> dict[str, Any]:
+        [name] = request["repositoryNames"]
+        if name not in self.repositories:
+            raise AwsSays("RepositoryNotFoundException", f"The repository with name '{name}' does not exist")
+        return {"repositories": [{"repositoryName": name, "repositoryUri": f"{_REGISTRY}/{name}"}]}
+
+    def _create_repository(self, **request: Any) -> dict[str, Any]:
+        name = request["repositoryName"]
+        if name in self.repositories:
+            raise AwsSays("RepositoryAlreadyExistsException", f"'{name}' already exists")
+        self.repositories.add(name)
+        return {"repository": {"repositoryName": name, "repositoryUri": f"{_REGISTRY}/{name}"}}
+
+    def _describe_images(self, **request: Any) -> dict[str, Any]:
+        tag = request["imageIds"][0]["imageTag"]
+        if tag not in self.images:
+            raise AwsSays("ImageNotFoundException", f"The image with imageId {tag} does not exist")
+        return {"imageDetails": [{"imageDigest": DIGEST, "imageTags": [tag]}]}
+
+    def _head_object(self, **request: Any) -> dict[str, Any]:
+        if request["Key"] not in self.objects:
+            raise AwsSays("404", "Not Found", 404)
+        return {}
+
+    def _put_object(self, **request: Any) -> dict[str, Any]:
+        self.objects[request["Key"]] = request["Body"].read()
+        return {}
+
+    def _start_build(self, **request: Any) -> dict[str, Any]:
+        build_id = f"{request['projectName']}:{len(self.builds) + 1}"
+        self.builds[build_id] = {
+            "id": build_id,
+            "buildStatus": "IN_PROGRESS",
+            "currentPhase": "SUBMITTED",
+            "environment": {
+                "type": "LINUX_CONTAINER",
+                "image": "standard",
+                "computeType": "BUILD_GENERAL1_SMALL",
+                "environmentVariables": request["environmentVariablesOverride"],
+            },
+            "logs": {"groupName": "/aws/codebuild/images", "streamName": "1"},
+        }
+        return {"build": self.builds[build_id]}
+
+    def _batch_get_builds(self, **request: Any) -> dict[str, Any]:
+        found = [dict(self.builds[each]) for each in request["ids"] if each in self.builds]
+        for each in request["ids"]:
+            if each in self.builds and self.builds[each]["buildStatus"] == "IN_PROGRESS":
+                self._end(self.builds[each])
+        return {"builds": found}
+
+    def _end(self, build: dict[str, Any]) -> None:
+        build["buildStatus"] = self.outcome
+        if self.outcome != "SUCCEEDED":
+            note = {"statusCode": "COMMAND_EXECUTION_ERROR", "message": "exit status 1"}
+            build["phases"] = [{"phaseType": "BUILD", "phaseStatus": self.outcome, "contexts": [note]}]
+        if self.pushes:
+            variables = {each["name"]: each["value"] for each in build["environment"]["environmentVariables"]}
+            self.images.add(variables["IMAGE_URI"].partition(":")[2])
+
+    def _stop_build(self, **request: Any) -> dict[str, Any]:
+        self.builds[request["id"]]["buildStatus"] = "STOPPED"
+        return {"build": self.builds[request["id"]]}

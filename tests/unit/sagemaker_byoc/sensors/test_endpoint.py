@@ -1,0 +1,173 @@
+"""Waiting for an endpoint, and telling its bad ends apart."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, TaskDeferred
+
+from sagemaker_byoc.errors import EndpointFailedError, EndpointRolledBackError, EndpointSupersededError
+from sagemaker_byoc.sensors.endpoint import EndpointSensor
+from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.task_run import TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEPLOYED = {
+    "endpoint_name": "iris",
+    "endpoint_config_name": "new",
+    "previous_endpoint_config_name": "old",
+    "operation": "update",
+}
+GROUP = "/aws/sagemaker/Endpoints/iris"
+
+
+@pytest.fixture
+def aws() -> Iterator[FakeAws]:
+    """AWS with a container that has written two lines."""
+    with fake_aws() as aws:
+        aws.on("DescribeLogStreams", {"logStreams": [{"logStreamName": "AllTraffic/i-1"}]})
+        lines = [{"timestamp": 1, "message": "loading"}, {"timestamp": 2, "message": "ImportError: torch"}]
+        aws.on("GetLogEvents", {"events": lines})
+        yield aws
+
+
+@pytest.fixture
+def endpoint(aws: FakeAws) -> FakeEndpoint:
+    """The endpoint ``iris``."""
+    return FakeEndpoint(aws)
+
+
+def sensor(**changes: Any) -> EndpointSensor:
+    """Make the sensor as a DAG would."""
+    settings: dict[str, Any] = {"endpoint": DEPLOYED, "aws_conn_id": None, "poll_interval_seconds": 0}
+    return EndpointSensor(task_id="wait_for_endpoint", **{**settings, **changes})
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_the_wait_ends_when_the_requested_configuration_is_live(endpoint: FakeEndpoint, deferrable: bool) -> None:
+    """InService with the requested configuration is success, in the triggerer as on the worker."""
+    endpoint.goes_through(("Updating", "old"), ("Updating", "old"), ("InService", "new"))
+    run = TaskRun()
+    assert run.of(sensor(deferrable=deferrable)) == {"endpoint_name": "iris", "endpoint_config_name": "new"}
+    assert len(run.deferrals) == int(deferrable)
+
+
+def test_what_is_live_already_needs_no_triggerer(endpoint: FakeEndpoint) -> None:
+    """The first look is taken by the task itself."""
+    endpoint.exists("InService", "new")
+    run = TaskRun()
+    assert run.of(sensor())["endpoint_config_name"] == "new"
+    assert run.deferrals == []
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_rollback_is_a_failure_with_its_reason(aws: FakeAws, endpoint: FakeEndpoint, deferrable: bool) -> None:
+    """AWS says InService; the message says why the update failed, what the container wrote and where to look."""
+    endpoint.goes_through(("Updating", "old"), ("RollingBack", "old"), ("InService", "old"), reason="ping failed")
+    with pytest.raises(AirflowFailException) as caught:
+        TaskRun().of(sensor(deferrable=deferrable))
+    assert isinstance(caught.value.__cause__, EndpointRolledBackError)
+    text = str(caught.value)
+    for part in ("ping failed", "new", "old", "ImportError: torch", "https://eu-west-1.console.aws.amazon.com"):
+        assert part in text
+    assert aws.asked("DescribeLogStreams")[0]["logGroupName"] == GROUP
+
+
+ENDS = [
+    ([("Updating", "old"), ("InService", "third")], EndpointSupersededError, "serves third instead of new"),
+    ([("Creating", "new"), ("Failed", "new")], EndpointFailedError, "is Failed"),
+    ([("Updating", "old"), ("UpdateRollbackFailed", "old")], EndpointFailedError, "is UpdateRollbackFailed"),
+    ([("Updating", "old"), ("OutOfService", "new")], EndpointFailedError, "is OutOfService"),
+    ([("Updating", "old"), None], EndpointFailedError, "deleted"),
+    ([None], EndpointFailedError, "deleted"),
+]
+
+
+@pytest.mark.parametrize(("states", "error", "message"), ENDS)
+def test_every_other_end_fails_the_task(
+    endpoint: FakeEndpoint, states: list[tuple[str, str] | None], error: type[Exception], message: str
+) -> None:
+    """Each is named as what it is, and none is retried."""
+    endpoint.goes_through(*states)
+    with pytest.raises(AirflowFailException, match=message) as caught:
+        TaskRun().of(sensor())
+    assert isinstance(caught.value.__cause__, error)
+
+
+def test_a_stale_answer_right_after_the_update_is_not_a_rollback(endpoint: FakeEndpoint) -> None:
+    """AWS may still show the old state for a moment, so an unexpected one has to be seen twice."""
+    endpoint.goes_through(("InService", "old"), ("InService", "old"), ("Updating", "old"), ("InService", "new"))
+    assert TaskRun().of(sensor())["endpoint_config_name"] == "new"
+
+
+def test_a_failure_without_a_log_is_told_all_the_same(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A container that never started has written nothing."""
+    aws.on("DescribeLogStreams", AwsSays("ResourceNotFoundException", "The specified log group does not exist."))
+    endpoint.exists("Failed", "new", reason="no capacity")
+    with pytest.raises(AirflowFailException, match="no capacity"):
+        TaskRun().of(sensor())
+
+
+def test_throttled_looks_do_not_end_the_wait(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """What passes is waited out."""
+    refusals = iter([None, AwsSays("ThrottlingException", "Rate exceeded"), AwsSays("InternalFailure", "", 500)])
+    endpoint.goes_through(("Updating", "old"), ("InService", "new"))
+
+    def describe(**request: Any) -> dict[str, Any]:
+        refusal = next(refusals, None)
+        if refusal:
+            raise refusal
+        return endpoint.describe(**request)
+
+    aws.on("DescribeEndpoint", describe)
+    assert TaskRun().of(sensor())["endpoint_config_name"] == "new"
+
+
+def test_a_forbidden_look_ends_the_wait(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """What will not pass is said at once, with AWS's words."""
+    answers = iter([("Updating", "old")])
+
+    def describe(**_: Any) -> dict[str, Any]:
+        for state in answers:
+            endpoint.exists(*state)
+            return endpoint.describe()
+        raise AwsSays("AccessDeniedException", "not authorized to perform sagemaker:DescribeEndpoint")
+
+    aws.on("DescribeEndpoint", describe)
+    with pytest.raises(AirflowFailException, match="not authorized"):
+        TaskRun().of(sensor())
+
+
+def test_name_and_configuration_can_be_given_apart(endpoint: FakeEndpoint) -> None:
+    """The sensor also watches what another tool deployed."""
+    endpoint.exists("InService", "new")
+    assert TaskRun().of(sensor(endpoint="iris", endpoint_config_name="new"))["endpoint_name"] == "iris"
+
+
+@pytest.mark.parametrize(
+    ("endpoint_parameter", "message"),
+    [("iris", "endpoint_config_name"), ({}, "endpoint: got"), (None, "endpoint: got")],
+)
+def test_without_a_configuration_to_expect_nothing_is_waited_for(
+    aws: FakeAws, endpoint_parameter: Any, message: str
+) -> None:
+    """A name alone would let a rollback pass."""
+    with pytest.raises(AirflowFailException, match=message):
+        TaskRun().of(sensor(endpoint=endpoint_parameter))
+    assert aws.calls == []
+
+
+def test_the_timeout_is_the_users_and_is_explained(endpoint: FakeEndpoint) -> None:
+    """The message says that the deployment goes on."""
+    endpoint.exists("Updating", "old")
+    waiting = sensor(timeout=90)
+    with pytest.raises(TaskDeferred) as deferral:
+        waiting.execute(TaskRun().context)
+    assert deferral.value.timeout == timedelta(seconds=90)
+    with pytest.raises(AirflowSensorTimeout, match="90 seconds.*goes on"):
+        waiting.resume_execution("__fail__", {"error": "Trigger timeout"}, TaskRun().context)
