@@ -66,18 +66,21 @@ class ProcessEngine:
         """
         _, image = self._find(launch.image)
         home = self._directory / "home" / launch.name
-        home.mkdir(parents=True, exist_ok=True)
         command = self._command(launch, image, home)
 
-        def clear(group: int) -> None:
-            self._register.remove(group)
+        def clear() -> None:
             self._ports.leave(launch.network)
             shutil.rmtree(home, ignore_errors=True)
 
+        def forget(group: int) -> None:
+            self._register.remove(group)
+            clear()
+
         try:
-            return ProcessContainer(command, self._register.add, clear)
+            home.mkdir(parents=True, exist_ok=True)
+            return ProcessContainer(command, self._register.add, forget)
         except OSError as error:
-            self._ports.leave(launch.network)
+            clear()
             raise _cannot_start(launch, f"{command.words[0]}: {error.strerror}") from error
 
     def reap(self) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
 
 from local_stack.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["AirflowApi"]
 
@@ -88,4 +91,14 @@ class AirflowApi:
         """Return the events of one try's log, in order."""
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/logs/{try_number}"
         content = self.call("GET", path, params={"full_content": "true"}, headers={"Accept": "application/json"})
-        return [entry["event"] if isinstance(entry, dict) else str(entry) for entry in content["content"]]
+        return [text for entry in content["content"] for text in entry_texts(entry)]
+
+
+def entry_texts(entry: Any) -> Iterator[str]:
+    """Yield the text of a log entry, and of the error that it carries; what the frames say is left to the UI."""
+    if not isinstance(entry, dict):
+        yield str(entry)
+        return
+    yield entry["event"]
+    for error in entry.get("error_detail") or []:
+        yield f"{error['exc_type']}: {error['exc_value']}"

@@ -151,12 +151,15 @@ def buildspec(context: BuildContext) -> str:
     build += [f'--build-arg "{name}=$BUILD_ARG_{name}"' for name in sorted(context.build_args)]
     build += ['--target "$IMAGE_TARGET"'] if context.target else []
     build += ['--platform "$IMAGE_PLATFORM"'] if context.platform else []
-    login = 'aws ecr get-login-password --region "$IMAGE_REGION" | '
+    # Without pipefail, a refusal by ECR would show as a wrong password.
+    login = 'set -o pipefail && aws ecr get-login-password --region "$IMAGE_REGION" | '
     login += 'docker login --username AWS --password-stdin "$IMAGE_REGISTRY"'
     push = 'docker push "$IMAGE_URI"'
     return "\n".join(
         (
             "version: 0.2",
+            "env:",
+            "  shell: bash",
             "phases:",
             "  pre_build:",
             "    commands:",

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperatorLink
 
+from sagemaker_byoc.console import log_url, training_job_url
+from sagemaker_byoc.training_job_status import LOG_GROUP
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-__all__ = ["ConsoleLink", "EndpointLink", "LogLink", "ModelLink", "TrainingJobLink"]
+__all__ = ["ConsoleLink", "EndpointLink", "LogLink", "ModelLink", "TrainingJobLink", "push_training_job"]
 
 
 class ConsoleLink(BaseOperatorLink):
@@ -63,3 +66,9 @@ class LogLink(ConsoleLink):
     """Leads to the container's log."""
 
     label = "CloudWatch log"
+
+
+def push_training_job(context: Mapping[str, Any], region: str, name: str) -> None:
+    """Give the running task its buttons to a training job and to the job's log."""
+    TrainingJobLink().push(context, training_job_url(region, name))
+    LogLink().push(context, log_url(region, LOG_GROUP, f"{name}/"))

@@ -20,6 +20,13 @@ def only_job_status(run: Run) -> str:
     return str(job["TrainingJobStatus"])
 
 
+def wait_until_watched(run: Run) -> None:
+    """Wait until the triggerer has taken the wait over; before that there is nothing yet that Airflow could kill."""
+    run.wait_for_task("wait_for_training", "deferred")
+    until(lambda: "Training in progress" in run.log("wait_for_training"), "the triggerer looks at the job")
+    assert only_job_status(run) == "InProgress"
+
+
 def test_a_retry_after_kill_9_adopts_the_job(stack: Stack) -> None:
     """A task killed right after CreateTrainingJob is tried again and finds its own job: one job is paid for."""
     run = Run.start(stack, "train_probe", kill_first_try=True)
@@ -56,8 +63,7 @@ def test_a_failed_training_fails_the_wait_without_a_retry(stack: Stack) -> None:
 def test_marking_the_wait_failed_stops_the_job(stack: Stack) -> None:
     """Nobody waits for the job any more, so it must not go on costing money."""
     run = Run.start(stack, "train_probe", seconds=300)
-    run.wait_for_task("wait_for_training", "deferred")
-    until(lambda: only_job_status(run) == "InProgress", "the job runs")
+    wait_until_watched(run)
     run.mark("wait_for_training", "failed")
     until(lambda: only_job_status(run) == "Stopped", "the job is stopped")
 
@@ -65,7 +71,7 @@ def test_marking_the_wait_failed_stops_the_job(stack: Stack) -> None:
 def test_clearing_the_wait_stops_the_job(stack: Stack) -> None:
     """Clearing a deferred wait kills it, and with it the job that it watched."""
     run = Run.start(stack, "train_probe", seconds=300)
-    run.wait_for_task("wait_for_training", "deferred")
+    wait_until_watched(run)
     run.clear("wait_for_training")
     until(lambda: only_job_status(run) == "Stopped", "the job is stopped")
     assert run.wait() == "failed"
@@ -75,7 +81,7 @@ def test_clearing_the_wait_stops_the_job(stack: Stack) -> None:
 def test_restarting_the_triggerer_does_not_stop_the_job(stack: Stack) -> None:
     """A triggerer that goes away and comes back finds the wait again; the job never notices."""
     run = Run.start(stack, "train_probe", seconds=25)
-    run.wait_for_task("wait_for_training", "deferred")
+    wait_until_watched(run)
     triggerer = stack.processes.running["triggerer"]
     os.killpg(triggerer.pid, signal.SIGTERM)
     triggerer.wait(60)

@@ -127,15 +127,15 @@ def fake_aws() -> Iterator[FakeAws]:
     """Put a table of answers behind every boto3 client that is made meanwhile; operators need ``aws_conn_id=None``."""
     aws = FakeAws()
     handlers = [
-        # first, since botocore's own handlers add parameters that nobody asked for
-        ("before-parameter-build", aws._note),
         *botocore.handlers.BUILTIN_HANDLERS,
+        # the earliest event: after it botocore's own handlers add parameters that nobody asked for
+        ("provide-client-params", aws._note),
         ("before-call", aws._answer),
     ]
     with (
         mock.patch.dict(os.environ, ENVIRONMENT),
         mock.patch.object(botocore.handlers, "BUILTIN_HANDLERS", handlers),
-        mock.patch("botocore.session.create_loader", lambda _: LOADER),
+        mock.patch("botocore.session.create_loader", return_value=LOADER),
         # clients of an earlier table must not be found again
         mock.patch.dict(connection._clients, clear=True),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import tarfile
 import time
 from contextlib import contextmanager
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
 
     from local_aws.cloud import Cloud
 
-__all__ = ["DOCKERFILE", "REGISTRY", "ProcessCloud", "archive", "process_cloud", "wait_until", "write_context"]
+__all__ = [
+    "DOCKERFILE",
+    "REGISTRY",
+    "ProcessCloud",
+    "archive",
+    "is_alive",
+    "process_cloud",
+    "wait_until",
+    "write_context",
+]
 
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 DOCKERFILE = """\
@@ -114,3 +124,9 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -
             raise AssertionError(message)
         time.sleep(0.02)
     return value
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that has ended and was not asked for its exit code does not."""
+    answer = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(answer.stdout.strip()) and not answer.stdout.strip().startswith("Z")

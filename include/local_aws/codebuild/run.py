@@ -178,7 +178,10 @@ class BuildRun:
         with self._lock:
             if self._forced_status:
                 return None
-            if self._shell is None or self._shell.has_ended:
+            if self._shell is not None and self._shell.has_ended:
+                self._shell.close()
+                self._shell = None
+            if self._shell is None:
                 self._shell = self._open_shell(buildspec)
             self._shell_says_whether_it_succeeds(self._shell)
             return self._shell

@@ -25,9 +25,10 @@ _STOP_GRACE_SECONDS = 5.0
 
 # Each line of the pipe names a file with one command. Sourcing it keeps variables; the mark tells its status.
 _DRIVER = """
-while IFS= read -r command_file <&{pipe}; do
-  . "$command_file" {pipe}<&-
-  printf '%s %s\\n' '{mark}' "$?"
+exec 3<"$1"
+while IFS= read -r command_file <&3; do
+  . "$command_file" 3<&-
+  printf '%s %s\\n' "$2" "$?"
 done
 """
 
@@ -55,13 +56,12 @@ class Shell:
         self._write = write
         mark = f"end-of-command-{uuid.uuid4().hex}"
         self._mark = re.compile(rf"(?P<rest>.*){mark} (?P<status>\d+)")
-        reading, self._pipe = os.pipe()
-        words = [shutil.which(name) or f"/bin/{name}", "-c", _DRIVER.format(pipe=reading, mark=mark)]
-        command = Command(words, working_dir, environment, descriptors=[reading])
-        try:
-            self._process = ProcessContainer(command, register.add, register.remove)
-        finally:
-            os.close(reading)
+        pipe = directory / mark
+        os.mkfifo(pipe)
+        # Opened for both ways, so that neither side waits for the other to open it.
+        self._pipe = os.open(pipe, os.O_RDWR)
+        words = [shutil.which(name) or f"/bin/{name}", "-c", _DRIVER, name, str(pipe), mark]
+        self._process = ProcessContainer(Command(words, working_dir, environment), register.add, register.remove)
         self._lines: Iterator[str] = self._process.lines()
         self._count = 0
 
@@ -75,10 +75,7 @@ class Shell:
         self._count += 1
         file = self._directory / f"{self._count:03}.sh"
         file.write_text(command + "\n")
-        try:
-            os.write(self._pipe, f"{file}\n".encode())
-        except BrokenPipeError:
-            return self._process.wait() or 0
+        os.write(self._pipe, f"{file}\n".encode())
         for line in self._lines:
             match = self._mark.fullmatch(line)
             if match is None:
@@ -103,6 +100,8 @@ class Shell:
         self._process.stop(_STOP_GRACE_SECONDS)
 
     def close(self) -> None:
-        """End the shell after its last command."""
+        """End the shell after its last command, with everything that it left running."""
         self.stop()
         os.close(self._pipe)
+        for line in self._lines:
+            self._write(line)

@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from local_aws.image.dockerfile import DockerfileError, Instruction, expand, words
@@ -31,6 +32,7 @@ BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PIP = re.compile(
     r"(?:(?:\S*/)?python[\d.]*\s+-m\s+pip[\d.]*|(?:\S*/)?pip[\d.]*|uv\s+pip)\s+(?:--?\S+\s+)*install\s+(.*)", re.S
 )
+_NESTED = re.compile(r"(?:-r|--requirement)[ =]\s*(\S+)")
 _PIP_OPTIONS_WITH_VALUE = re.compile(
     r"-[cfit]|--(?:index-url|extra-index-url|find-links|target|timeout|retries|cache-dir|progress-bar|constraint|"
     r"trusted-host|prefix|root|platform|python-version|log)"
@@ -191,7 +193,12 @@ class Layout:
         if not file.is_file():
             message = f"pip is to install from {path}, which is not in the image at that point; COPY it before"
             raise DockerfileError(message)
-        self.requirement_lines += file.read_text(encoding="utf-8").splitlines()
+        for line in file.read_text(encoding="utf-8").splitlines():
+            nested = _NESTED.fullmatch(line.strip())
+            if nested:
+                self._note_file(str(PurePosixPath(path).parent / nested[1]))
+            else:
+                self.requirement_lines.append(line)
 
     def _set_modes(self, options: Sequence[str]) -> None:
         plain = [option for option in options if not option.startswith("-")]

@@ -37,14 +37,12 @@ class Command:
     :param words: absolute path of the program and its arguments
     :param environment: all of its variables
     :param port: loopback port on which it is to serve, if it is a server
-    :param descriptors: open files of this process that the program keeps
     """
 
     words: Sequence[str]
     working_dir: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None
-    descriptors: Sequence[int] = ()
 
 
 class ProcessContainer:
@@ -65,7 +63,6 @@ class ProcessContainer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=tuple(command.descriptors),
         )
         self._on_end = on_end
         self._ended = threading.Event()

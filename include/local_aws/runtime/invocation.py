@@ -88,7 +88,9 @@ class Invocation:
         )
 
 
-def invoke(connections: urllib3.HTTPConnectionPool, request: Mapping[str, Any]) -> Invocation:
+def invoke(
+    connections: urllib3.HTTPConnectionPool, request: Mapping[str, Any], *, timeout_seconds: float = _TIMEOUT_SECONDS
+) -> Invocation:
     """Send a request to ``/invocations`` and return whatever comes of it.
 
     :param request: InvokeEndpoint's; every header that it does not have a member for stays behind
@@ -96,9 +98,9 @@ def invoke(connections: urllib3.HTTPConnectionPool, request: Mapping[str, Any]) 
     headers = {header: request[member] for member, header in _HEADERS.items() if request.get(member)}
     began = time.perf_counter()
     try:
-        answer = _send(connections, request["Body"], headers)
+        answer = _send(connections, request["Body"], headers, timeout_seconds)
         invocation = Invocation(answer.status, answer.data, answer.headers, time.perf_counter() - began)
-    except urllib3.exceptions.TimeoutError:
+    except urllib3.exceptions.ReadTimeoutError:
         return Invocation(0, _TIMED_OUT.encode(), {}, time.perf_counter() - began)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         # What AWS says then is not known.
@@ -112,14 +114,16 @@ def invoke(connections: urllib3.HTTPConnectionPool, request: Mapping[str, Any]) 
     return invocation
 
 
-def _send(connections: urllib3.HTTPConnectionPool, body: bytes, headers: Mapping[str, str]) -> Any:
+def _send(
+    connections: urllib3.HTTPConnectionPool, body: bytes, headers: Mapping[str, str], timeout_seconds: float
+) -> Any:
     def send() -> Any:
         return connections.urlopen(
             "POST",
             "/invocations",
             body=body,
             headers=dict(headers),
-            timeout=urllib3.Timeout(total=_TIMEOUT_SECONDS),
+            timeout=urllib3.Timeout(total=timeout_seconds),
             retries=False,
             redirect=False,
             decode_content=False,

@@ -65,9 +65,9 @@ class DeploymentPlan:
         """
         filled = fill_in_variants(config, model_name)
         base = filled.pop("EndpointConfigName", None) or endpoint_name
-        tags = filled.pop("Tags", [])
+        tags = filled.pop("Tags", None)
         # Templated text becomes numbers before the name is made: "1" and 1 are the same content.
-        named = {**filled, "EndpointConfigName": content_name(base, {}), "Tags": _joined(tags, run.tags())}
+        named = {**filled, "EndpointConfigName": content_name(base, {}), "Tags": run.tags(tags)}
         checked = connection.conform("sagemaker", "CreateEndpointConfig", named)
         content = {name: value for name, value in checked.items() if name not in ("EndpointConfigName", "Tags")}
         names = {"EndpointName": endpoint_name, "EndpointConfigName": content_name(base, content)}
@@ -140,14 +140,6 @@ class Deployment:
             )
             raise EndpointFailedError(message)
         self._hook.delete(name)
-
-
-def _joined(given: Any, own: list[dict[str, str]]) -> Any:
-    """Put the run's tags behind the user's; what is no list is left for the check to refuse."""
-    if not isinstance(given, list):
-        return given
-    keys = {tag["Key"] for tag in own}
-    return [*(tag for tag in given if not (isinstance(tag, dict) and tag.get("Key") in keys)), *own]
 
 
 def _refuse(update_config: Mapping[str, Any], names: Mapping[str, str]) -> None:

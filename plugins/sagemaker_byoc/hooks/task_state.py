@@ -5,9 +5,24 @@ Owns the question whether a person ended a task that Airflow is tearing down. Kn
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["has_left"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["has_left", "is_superseded", "note_try"]
+
+_TRY = "deferred_try"
+
+
+def note_try(context: Mapping[str, Any]) -> None:
+    """Write down, for ``is_superseded``, which try of the task is about to wait in the triggerer.
+
+    A cleared task may be deferred again before the triggerer hears that its first wait is over; only the number of the
+    try then tells the two waits apart.
+    """
+    ti = context["ti"]
+    ti.xcom_push(key=_TRY, value=ti.try_number)
 
 
 def has_left(task_instance: Any, state: str) -> bool:
@@ -31,3 +46,11 @@ def has_left(task_instance: Any, state: str) -> bool:
     # A mapped task is listed under its id and index, so the only entry is taken whatever its key.
     now = next(iter(states.get(task_instance.run_id, {}).values()), None)
     return bool(now != state)
+
+
+def is_superseded(task_instance: Any) -> bool:
+    """Say whether another try of the task than this one was the last to note that it waits. Blocks like ``has_left``."""
+    from airflow.sdk.execution_time.xcom import XCom
+
+    noted = XCom.get_value(ti_key=task_instance, key=_TRY)
+    return noted is not None and int(noted) != int(task_instance.try_number)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_byoc.console import log_url, training_job_url
 from sagemaker_byoc.errors import RequestError, TrainingJobFailedError, TrainingJobStoppedError
 from sagemaker_byoc.hooks.log import LogHook
-from sagemaker_byoc.hooks.task_state import has_left
+from sagemaker_byoc.hooks.task_state import has_left, is_superseded
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.training_job_status import LOG_GROUP, explain
 
@@ -75,12 +75,10 @@ def stop_if_left(connection: AwsConnection, name: str, task_instance: Any, state
 
     :param state: where the task is if Airflow only moves it: ``running`` on a worker, ``deferred`` in the triggerer
     """
-    if not has_left(task_instance, state):
+    if not (has_left(task_instance, state) or is_superseded(task_instance)):
         return f"The task is still {state}, so training job {name} goes on."
     stopped = TrainingJobHook(connection).stop(name)
-    return (
-        f"Training job {name} {'is being stopped' if stopped else 'had ended already'}, since a person ended the task."
-    )
+    return f"A person ended the task: training job {name} {'is being stopped' if stopped else 'had ended already'}."
 
 
 def give_up(connection: AwsConnection, name: str, limit: str, *, stop: bool) -> str:

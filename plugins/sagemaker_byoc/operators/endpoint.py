@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.errors import EndpointFailedError, RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
 from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.links import EndpointLink
+from sagemaker_byoc.request import as_mapping
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import RunIdentity
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
@@ -69,6 +72,7 @@ class CreateEndpointOperator(BaseOperator):
         "region_name",
     )
     template_fields_renderers = {"config": "json", "update_config": "json"}  # noqa: RUF012 - as Airflow declares it
+    operator_extra_links = (EndpointLink(),)
     ui_color = "#d5e8d4"
 
     def __init__(
@@ -107,6 +111,7 @@ class CreateEndpointOperator(BaseOperator):
         with fail_fast():
             run = RunIdentity.of(context)
             hook = EndpointHook(self._connection)
+            EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
             deployment = Deployment(hook, self._plan(run), replace_failed=self.replace_failed)
             while True:
                 look = hook.look(self.endpoint_name)
@@ -133,8 +138,8 @@ class CreateEndpointOperator(BaseOperator):
             run,
             endpoint_name=self.endpoint_name,
             model_name=self.model_name,
-            config=self.config,
-            update_config=self.update_config or {},
+            config=as_mapping(self.config, "config"),
+            update_config=as_mapping(self.update_config or {}, "update_config"),
         )
 
     def _deploys_older(self) -> bool:

@@ -6,24 +6,28 @@ Owns the order of the steps and the deferral. How an image is built is the build
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from sagemaker_byoc.build_context import BuildContext
-from sagemaker_byoc.console import build_url
-from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError, RequestError
+from sagemaker_byoc.console import build_url, log_url
+from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.image import Builder, BuilderSettings, ImageRepository, make_builder
 from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.hooks.task_state import has_left
 from sagemaker_byoc.image_build import BuildState, ImageOrder
+from sagemaker_byoc.links import LogLink
+from sagemaker_byoc.request import as_mapping
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import RunIdentity
 from sagemaker_byoc.triggers.image import ImageBuildTrigger
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk import Context
 
 __all__ = ["BuildPushImageOperator"]
@@ -76,6 +80,7 @@ class BuildPushImageOperator(BaseOperator):
         "region_name",
     )
     template_fields_renderers = {"config": "json", "build_args": "json"}  # noqa: RUF012 - as Airflow declares it
+    operator_extra_links = (LogLink(),)
     ui_color = "#f9e0c7"
 
     def __init__(
@@ -124,7 +129,8 @@ class BuildPushImageOperator(BaseOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        self._running: BuildState | None = None
+        self._waiting_as: Any = None
+        self._waiting_for = ""
 
     def execute(self, context: Context) -> str:
         """Find the image, or see to it that it is built."""
@@ -134,7 +140,7 @@ class BuildPushImageOperator(BaseOperator):
                 self.log.info("ECR holds this content already as %s: nothing to build.", order.image_uri)
                 return f"{order.repository_uri}@{digest}"
             state = self._builder().start(order)
-            return self._wait(order, state)
+            return self._wait(context, order, state)
 
     def execute_complete(self, _context: Context, event: dict[str, Any], **order: Any) -> str:
         """Take the image from the build that has ended.
@@ -147,9 +153,9 @@ class BuildPushImageOperator(BaseOperator):
             return self._finish(event["build_id"], **order)
 
     def on_kill(self) -> None:
-        """Stop the build that this task started, when it was waiting on the worker."""
-        if self._running is not None and self.stop_on_kill:
-            self._builder().stop(self._running.build_id)
+        """Stop the build that this task started, if a person ended the task while it waited on the worker."""
+        if self._waiting_for and self.stop_on_kill and has_left(self._waiting_as, "running"):
+            self._builder().stop(self._waiting_for)
 
     def _order(self, run: RunIdentity) -> tuple[ImageOrder, str | None]:
         """Check everything that can be checked, then make the order and ask ECR for its image."""
@@ -168,18 +174,19 @@ class BuildPushImageOperator(BaseOperator):
         ordered_by = run.key.replace("\n", "/")
         return ImageOrder(context, uri, self._connection.region, ordered_by), repository.digest(context.tag)
 
-    def _wait(self, order: ImageOrder, state: BuildState) -> str:
+    def _wait(self, context: Context, order: ImageOrder, state: BuildState) -> str:
         ours = state.ordered_by == order.ordered_by
         self.log.info("Build %s of %s%s.", state.build_id, order.image_uri, "" if ours else ", started by another run")
+        LogLink().push(context, log_url(self._connection.region, *self._log_of(state)))
         remembered: dict[str, Any] = {"repository_uri": order.repository_uri, "tag": order.context.tag, "ours": ours}
         if self.deferrable and state.in_progress:
             self._defer(state, remembered)
         if ours:
-            self._running = state
+            self._waiting_as, self._waiting_for = context["ti"], state.build_id
         while state.in_progress:
             time.sleep(self.poll_interval_seconds)
             state = self._builder().look(state.build_id)
-        self._running = None
+        self._waiting_for = ""
         return self._finish(state.build_id, **remembered)
 
     def _defer(self, state: BuildState, remembered: dict[str, Any]) -> None:
@@ -205,7 +212,7 @@ class BuildPushImageOperator(BaseOperator):
         return f"{repository_uri}@{digest}"
 
     def _story(self, state: BuildState, image_uri: str) -> str:
-        lines = LogHook(self._connection).tail(state.log_group, state.log_stream) if state.log_group else []
+        lines = LogHook(self._connection).tail(*self._log_of(state))
         # ECR's registries begin with the account, which CodeBuild's pages are addressed by.
         account = image_uri.partition(".")[0]
         link = build_url(self._connection.region, account, self.project_name, state.build_id)
@@ -213,8 +220,15 @@ class BuildPushImageOperator(BaseOperator):
             (state.explain(image_uri), "Last lines of its log:", *(lines or ["(none)"]), f"Console: {link}")
         )
 
+    def _log_of(self, state: BuildState) -> tuple[str, str]:
+        """Name the build's log; a build that has just begun does not tell, but CodeBuild's default is known."""
+        return state.log_group or f"/aws/codebuild/{self.project_name}", state.log_stream or state.build_id.partition(
+            ":"
+        )[2]
+
     def _builder(self) -> Builder:
-        settings = BuilderSettings(self.project_name, self.source_bucket, self.source_prefix, self.config or {})
+        config = as_mapping(self.config or {}, "config")
+        settings = BuilderSettings(self.project_name, self.source_bucket, self.source_prefix, config)
         return make_builder(self.builder, self._connection, settings)
 
     @property
@@ -226,6 +240,4 @@ def _arguments(given: Any) -> dict[str, str]:
     """Take numbers and booleans for what ``docker build`` would see on its command line."""
     if given is None:
         return {}
-    if not isinstance(given, Mapping):
-        raise RequestError("build_args", given, "a dictionary of argument name and value")
-    return {str(name): str(value) for name, value in given.items()}
+    return {str(name): str(value) for name, value in as_mapping(given, "build_args").items()}

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.errors import RequestError, SmokeTestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.inference import InferenceHook, Reply
 from sagemaker_byoc.known_record import KnownRecord, encode, read_csv, read_rows
+from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.prediction import is_correct, read_predictions
+from sagemaker_byoc.request import as_mapping
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.smoke_test import Answer, Limits, SmokeTestReport, number
 
@@ -73,6 +76,7 @@ class InvokeSmokeTestOperator(BaseOperator):
         "region_name",
     )
     template_fields_renderers = {"invoke_config": "json"}  # noqa: RUF012 - as Airflow declares it
+    operator_extra_links = (EndpointLink(),)
     ui_color = "#fff2cc"
 
     def __init__(
@@ -121,6 +125,7 @@ class InvokeSmokeTestOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask, report and judge."""
         with fail_fast():
+            EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
             report = self._test()
             data = report.as_json(self.maximum_rows_in_table)
             self.log.info("%s\n%s", report.summary(), report.table(self.maximum_rows_in_table))
@@ -185,7 +190,7 @@ class InvokeSmokeTestOperator(BaseOperator):
             given = f"{self.batch_size} records of {len(body)} bytes"
             raise RequestError("batch_size", given, f"requests of at most {_MAXIMUM_BODY_BYTES} bytes")
         sent = {
-            **(self.invoke_config or {}),
+            **as_mapping(self.invoke_config or {}, "invoke_config"),
             "EndpointName": self.endpoint_name,
             "ContentType": self.content_type,
             "Accept": self.accept,

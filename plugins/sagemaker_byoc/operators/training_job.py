@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferralTimeout
 
-from sagemaker_byoc.console import log_url, training_job_url
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.task_state import note_try
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.hooks.training_job_end import give_up, judge, raise_for_event, stop_if_left
-from sagemaker_byoc.links import LogLink, TrainingJobLink
+from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.naming import job_name
 from sagemaker_byoc.request import as_mapping
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import RunIdentity
-from sagemaker_byoc.training_job_status import LOG_GROUP
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-__all__ = ["CreateTrainingJobOperator", "push_links"]
+__all__ = ["CreateTrainingJobOperator"]
 
 NAME_KEY = "training_job_name"
 """XCom that holds the job's name while the task still waits: after a timeout Airflow tells the task nothing else."""
@@ -107,7 +106,7 @@ class CreateTrainingJobOperator(BaseOperator):
             request = self._request(config, base, run)
             name, created = TrainingJobHook(self._connection).adopt_or_create(request, base, run)
             self.log.info("Training job %s %s.", name, "created" if created else "of an earlier try adopted")
-            push_links(context, self._connection.region, name)
+            push_training_job(context, self._connection.region, name)
             context["ti"].xcom_push(key=NAME_KEY, value=name)
             return self._wait(name, context) if self.wait_for_completion else name
 
@@ -162,6 +161,7 @@ class CreateTrainingJobOperator(BaseOperator):
                 stop_on_kill=self.stop_on_kill,
                 **self._connection.serialize(),
             )
+            note_try(context)
             self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
         self._waiting_for, self._waiting_as = name, context["ti"]
         try:
@@ -191,9 +191,3 @@ class CreateTrainingJobOperator(BaseOperator):
     @property
     def _connection(self) -> AwsConnection:
         return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
-
-
-def push_links(context: Context, region: str, name: str) -> None:
-    """Give the task its buttons to the job and to its log."""
-    TrainingJobLink().push(context, training_job_url(region, name))
-    LogLink().push(context, log_url(region, LOG_GROUP, f"{name}/"))

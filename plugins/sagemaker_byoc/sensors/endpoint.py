@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferralTimeout
+from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from sagemaker_byoc.console import endpoint_url
+from sagemaker_byoc.console import endpoint_url, log_url
 from sagemaker_byoc.endpoint_status import EndpointLook, Verdict, explain, judge
 from sagemaker_byoc.errors import (
     EndpointFailedError,
@@ -24,6 +24,7 @@ from sagemaker_byoc.errors import (
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.links import EndpointLink, LogLink
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 
@@ -73,6 +74,7 @@ class EndpointSensor(BaseSensorOperator):
         "aws_conn_id",
         "region_name",
     )
+    operator_extra_links = (EndpointLink(), LogLink())
     ui_color = "#d5e8d4"
 
     def __init__(
@@ -104,10 +106,13 @@ class EndpointSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer, or look again and again from here."""
-        if not self.deferrable:
-            return super().execute(context)
         with fail_fast():
             wanted = self._wanted()
+            name, region = wanted["endpoint_name"], self._connection.region
+            EndpointLink().push(context, endpoint_url(region, name))
+            LogLink().push(context, log_url(region, _LOG_GROUP.format(name)))
+            if not self.deferrable:
+                return super().execute(context)
             look = EndpointHook(self._connection).look(wanted["endpoint_name"])
             if self._verdict(look, wanted) is Verdict.LIVE:
                 return self._finish(look, wanted)
@@ -135,7 +140,7 @@ class EndpointSensor(BaseSensorOperator):
         """Say what the end of the wait leaves behind when its time is over."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout as error:
+        except AirflowSensorTimeout as error:
             name = self._wanted()["endpoint_name"]
             message = f"Endpoint {name} was not ready after {self.timeout:g} seconds (timeout). Its deployment goes on."
             raise AirflowSensorTimeout(message) from error

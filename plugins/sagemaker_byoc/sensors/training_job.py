@@ -20,10 +20,10 @@ from airflow.sdk.exceptions import (
 
 from sagemaker_byoc.errors import TrainingJobFailedError
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.task_state import note_try
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.hooks.training_job_end import give_up, judge, raise_for_event, stop_if_left
-from sagemaker_byoc.links import LogLink, TrainingJobLink
-from sagemaker_byoc.operators.training_job import push_links
+from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 
@@ -93,8 +93,9 @@ class TrainingJobSensor(BaseSensorOperator):
         """Judge a job that has ended; otherwise wait for it."""
         with fail_fast():
             connection = self._connection
-            push_links(context, connection.region, self.training_job_name)
+            push_training_job(context, connection.region, self.training_job_name)
             if self.deferrable and not TrainingJobHook(connection).look(self.training_job_name).ended:
+                note_try(context)
                 self._defer()
             return self._poke_until_the_end(context)
 

@@ -75,9 +75,9 @@ class EndpointTrigger(BaseTrigger):
                 log=self.log,
             )
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
-            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})  # type: ignore[no-untyped-call]
+            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})
             return
-        yield TriggerEvent({"look": look.as_json() if look else None})  # type: ignore[no-untyped-call]
+        yield TriggerEvent({"look": look.as_json() if look else None})
 
 
 class _Settled:

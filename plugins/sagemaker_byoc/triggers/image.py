@@ -13,8 +13,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.image import Builder, BuilderSettings, make_builder
+from sagemaker_byoc.hooks.task_state import has_left
 from sagemaker_byoc.retry import is_permanent
-from sagemaker_byoc.triggers.watch import look_until, was_ended_by_a_person
+from sagemaker_byoc.triggers.watch import look_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -84,13 +85,13 @@ class ImageBuildTrigger(BaseTrigger):
                 log=self.log,
             )
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
-            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})  # type: ignore[no-untyped-call]
+            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})
             return
-        yield TriggerEvent({"build_id": self.build_id})  # type: ignore[no-untyped-call]
+        yield TriggerEvent({"build_id": self.build_id})
 
     async def on_kill(self) -> None:
         """Stop the build, unless only this triggerer is being relieved of it."""
-        if not self.stop_on_kill or not await was_ended_by_a_person(self.task_instance):
+        if not self.stop_on_kill or not await asyncio.to_thread(has_left, self.task_instance, "deferred"):
             return
         await asyncio.to_thread(self._builder().stop, self.build_id)
         self.log.info("The task was ended by a person, so the build %s is stopped.", self.build_id)

@@ -40,7 +40,7 @@ def test_the_build_specification_builds_and_then_pushes(tmp_path: Path) -> None:
     phases = yaml.safe_load(buildspec(order(tmp_path).context))["phases"]
     [login] = phases["pre_build"]["commands"]
     build, push = phases["build"]["commands"]
-    assert login.startswith("aws ecr get-login-password")
+    assert login.startswith("set -o pipefail && aws ecr get-login-password")
     assert login.endswith('docker login --username AWS --password-stdin "$IMAGE_REGISTRY"')
     assert build == 'docker build --file "$IMAGE_DOCKERFILE" --tag "$IMAGE_URI" .'
     assert push == 'docker push "$IMAGE_URI"'

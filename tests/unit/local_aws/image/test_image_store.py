@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_aws.image.dockerfile import DockerfileError
-from local_aws.image.environment import PackageError
+from local_aws.image.dockerfile import DockerfileError, read_instructions
+from local_aws.image.environment import PackageError, Requirements
+from local_aws.image.layout import Layout, lay_out
 from local_aws.image_store import BuildRequest, Image, ImageStore
-from tests.support.process_cloud import write_context
+from tests.support.process_cloud import DOCKERFILE, write_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +40,7 @@ def test_the_same_content_has_the_same_digest(tmp_path: Path) -> None:
     [
         {"train": "y"},
         {"more.txt": ""},
-        {
-            "Dockerfile": 'FROM a\nENV PATH="/opt/program:${PATH}" A=1\nWORKDIR /opt/program\nCOPY . .\nRUN chmod 755 train'
-        },
+        {"Dockerfile": DOCKERFILE + "ENV A=1\n"},
     ],
 )
 def test_any_change_changes_the_digest(tmp_path: Path, change: dict[str, str]) -> None:
@@ -104,26 +103,32 @@ def test_what_run_would_do_besides_packages_is_named(tmp_path: Path) -> None:
     [
         "pip install --no-cache-dir -r wanted.txt extra==1",
         "python3 -m pip install --index-url http://x --requirement wanted.txt extra==1",
+        "pip3 install --requirement=wanted.txt extra==1",
         "uv pip install --system -r wanted.txt extra==1",
     ],
 )
 def test_packages_are_those_that_pip_would_install(tmp_path: Path, command: str) -> None:
-    """Requirements files and requirements on the command line are found; a missing package fails the build."""
-    files = {"wanted.txt": "no-such-package-of-ours==0\n", "Dockerfile": f"FROM a\nCOPY . .\nRUN {command}\n"}
-    said: list[str] = []
+    """Requirements files and requirements on the command line are found, in order; options are not packages."""
+    files = {"wanted.txt": "# ours\n-r more/nested.txt\n", "more/nested.txt": "first==0\n"}
     context = write_context(tmp_path / "context", files)
-    store = ImageStore(tmp_path / "images", tmp_path / "cache")
-    request = BuildRequest(context, arguments={})
+    layout = Layout(context, tmp_path / "root", {}, lambda _: None)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIP_NO_INDEX", "1")
-        patch.delenv("PIP_FIND_LINKS", raising=False)
-        patch.setenv("PIP_CONFIG_FILE", "/dev/null")
-        with pytest.raises(PackageError, match="no-such-package-of-ours"):
-            store.build(request, said.append)
+    lay_out(layout, read_instructions(f"FROM a\nENV PIP_NO_INDEX=1\nCOPY . .\nRUN true && {command}\n"))
 
-    wanted = next((tmp_path / "cache" / "environments").glob("*/requirements.txt")).read_text()
-    assert wanted == "no-such-package-of-ours==0\nextra==1\n"
+    assert layout.requirements == Requirements(("# ours", "first==0", "extra==1"), {"PIP_NO_INDEX": "1"})
+
+
+def test_a_package_that_does_not_install_fails_the_build(tmp_path: Path) -> None:
+    """The error ends with pip's own words, and no image is left."""
+    files = {
+        "requirements.txt": "no-such-package-of-ours==0\n",
+        "Dockerfile": "FROM a\nENV PIP_NO_INDEX=1\nCOPY . .\nRUN pip install -r requirements.txt",
+    }
+
+    with pytest.raises(PackageError, match="No matching distribution found for no-such-package-of-ours==0"):
+        _build(tmp_path, files)
+
+    assert not list((tmp_path / "images" / "sha256").iterdir())
 
 
 @pytest.mark.parametrize(

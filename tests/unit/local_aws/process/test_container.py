@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from local_aws.container import ContainerError
 from local_aws.process.container import Command, ProcessContainer
-from tests.support.process_cloud import wait_until
+from tests.support.process_cloud import is_alive, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _start(program: str, directory: Path) -> ProcessContainer:
@@ -96,7 +98,7 @@ def test_children_go_with_their_container(tmp_path: Path) -> None:
     )
     lines = list(_start(program, tmp_path).lines())
 
-    wait_until(lambda: not Path(f"/proc/{lines[0]}").exists() or _is_zombie(lines[0]), "the child is gone")
+    wait_until(lambda: not is_alive(int(lines[0])), "the child is gone")
 
 
 def test_a_program_that_does_not_serve_has_no_address(tmp_path: Path) -> None:
@@ -105,10 +107,3 @@ def test_a_program_that_does_not_serve_has_no_address(tmp_path: Path) -> None:
 
     with pytest.raises(ContainerError, match="not started to serve"):
         _ = container.address
-
-
-def _is_zombie(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return not os.path.exists(f"/proc/{pid}")  # noqa: PTH110

@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local_aws.process.register import ProcessRegister, started_at
 from local_aws.process.watchdog import left_over
-from tests.support.process_cloud import wait_until
+from tests.support.process_cloud import is_alive, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -34,11 +37,11 @@ def test_a_kill_of_the_owner_takes_its_groups_along(tmp_path: Path) -> None:
     ) as owner:
         assert owner.stdout is not None
         child = int(owner.stdout.readline())
-        assert _is_alive(child)
+        assert is_alive(child)
 
         owner.send_signal(signal.SIGKILL)
 
-        wait_until(lambda: not _is_alive(child), "the container is gone")
+        wait_until(lambda: not is_alive(child), "the container is gone")
 
 
 def test_what_an_earlier_life_left_is_reaped(tmp_path: Path) -> None:
@@ -81,8 +84,3 @@ def test_a_group_that_ended_is_forgotten(tmp_path: Path) -> None:
 def test_the_watchdog_kills_only_what_was_not_taken_off() -> None:
     """Groups that were added and removed are no longer its business."""
     assert left_over(["+1\n", "+2\n", "-1\n", "+3\n", "-9\n"]) == {2, 3}
-
-
-def _is_alive(pid: int) -> bool:
-    answer = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return bool(answer.stdout.strip()) and not answer.stdout.strip().startswith("Z")

@@ -32,7 +32,7 @@ def events(**request: Any) -> dict[str, Any]:
 
 def tail(**changes: Any) -> list[str]:
     """Read the last four lines."""
-    settings = {"group": "/aws/sagemaker/TrainingJobs", "stream_prefix": "job/", "lines": 4} | changes
+    settings: dict[str, Any] = {"group": "/aws/sagemaker/TrainingJobs", "stream_prefix": "job/", "lines": 4} | changes
     return LogHook(AwsConnection(None)).tail(**settings)
 
 

@@ -62,11 +62,11 @@ def adopt_or_create(run: RunIdentity = RUN, **changes: Any) -> tuple[str, bool]:
     return hook().adopt_or_create({**REQUEST, **changes}, "retrain", run)
 
 
-@pytest.mark.parametrize("status", ["InProgress", "Completed"])
-def test_a_retry_adopts_the_job_of_the_try_before(training: FakeTraining, status: str) -> None:
+@pytest.mark.parametrize(("status", "secondary"), [("InProgress", "Training"), ("Completed", "Completed")])
+def test_a_retry_adopts_the_job_of_the_try_before(training: FakeTraining, status: str, secondary: str) -> None:
     """A worker that died right after the call left a job, running or completed by now."""
     name, created = adopt_or_create()
-    training.ends(name, status)
+    training.ends(name, status, secondary)
     assert created
     assert adopt_or_create() == (name, False)
     assert list(training.jobs) == [name]

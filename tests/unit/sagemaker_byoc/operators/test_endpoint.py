@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
 from tests.support.fake_endpoint import CONFIG_ARN, FakeEndpoint
@@ -246,6 +247,13 @@ def test_bad_input_is_refused_before_anything_is_made(
     with pytest.raises(AirflowFailException, match=message):
         TaskRun().of(operator(**changes))
     assert not [name for name, _ in aws.calls if name.startswith(("Create", "Update", "Delete"))]
+
+
+def test_the_button_leads_to_the_endpoint(endpoint: FakeEndpoint) -> None:
+    """It works as soon as the task has begun."""
+    run = TaskRun()
+    run.of(operator())
+    assert run.xcoms[EndpointLink().xcom_key].endswith("region=eu-west-1#/endpoints/iris")
 
 
 def test_tags_of_the_user_are_kept(aws: FakeAws, endpoint: FakeEndpoint) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from sagemaker_byoc.errors import ImageBuildInterruptedError
+from sagemaker_byoc.links import LogLink
 from sagemaker_byoc.operators.image import BuildPushImageOperator
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
 from tests.support.fake_build import DIGEST, FakeBuild
@@ -70,6 +72,13 @@ def test_a_new_folder_is_built_and_pinned_by_digest(
     [key] = builds.objects
     assert request["sourceLocationOverride"] == f"bucket/{key}"
     assert len(run.deferrals) == int(deferrable)
+
+
+def test_the_button_leads_to_the_log_of_the_build(builds: FakeBuild, folder: Path) -> None:
+    """It works while the build still runs."""
+    run = TaskRun()
+    run.of(operator(folder))
+    assert "codebuild" in run.xcoms[LogLink().xcom_key]
 
 
 def test_an_unchanged_folder_is_not_built_again(aws: FakeAws, builds: FakeBuild, folder: Path) -> None:
@@ -227,6 +236,25 @@ def test_only_a_person_stops_the_build(
     comms = mock.Mock(send=mock.Mock(return_value=states))
     with mock.patch("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", comms, create=True):
         asyncio.run(trigger.on_kill())
+    assert len(aws.asked("StopBuild")) == stopped
+
+
+@pytest.mark.parametrize(("state", "stopped"), [("failed", 1), ("running", 0)])
+def test_a_worker_that_shuts_down_leaves_the_build_alone(
+    aws: FakeAws, builds: FakeBuild, folder: Path, state: str, stopped: int
+) -> None:
+    """Airflow calls on_kill for a kill and for a shutdown; only after a kill the task has left its state."""
+    run = TaskRun()
+    waiting = operator(folder, deferrable=False)
+    states = SimpleNamespace(task_states={run.run_id: {"build_push_image": state}})
+    comms = mock.Mock(send=mock.Mock(return_value=states))
+
+    def killed(_: float) -> None:
+        with mock.patch("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", comms, create=True):
+            waiting.on_kill()
+
+    with mock.patch("time.sleep", killed), suppress(AirflowFailException):
+        run.of(waiting)
     assert len(aws.asked("StopBuild")) == stopped
 
 

@@ -159,7 +159,7 @@ def test_without_a_configuration_to_expect_nothing_is_waited_for(
     """A name alone would let a rollback pass."""
     with pytest.raises(AirflowFailException, match=message):
         TaskRun().of(sensor(endpoint=endpoint_parameter))
-    assert aws.calls == []
+    assert aws.asked("DescribeEndpoint") == []
 
 
 def test_the_timeout_is_the_users_and_is_explained(endpoint: FakeEndpoint) -> None:
@@ -169,5 +169,5 @@ def test_the_timeout_is_the_users_and_is_explained(endpoint: FakeEndpoint) -> No
     with pytest.raises(TaskDeferred) as deferral:
         waiting.execute(TaskRun().context)
     assert deferral.value.timeout == timedelta(seconds=90)
-    with pytest.raises(AirflowSensorTimeout, match="90 seconds.*goes on"):
+    with pytest.raises(AirflowSensorTimeout, match=r"90 seconds.*goes on"):
         waiting.resume_execution("__fail__", {"error": "Trigger timeout"}, TaskRun().context)

@@ -1,0 +1,197 @@
+"""Endpoints deployed, waited for and tested by the operators on a local AWS whose containers really serve."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from sagemaker_byoc.errors import EndpointFailedError, EndpointRolledBackError, EndpointSupersededError
+from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
+from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
+from sagemaker_byoc.sensors.endpoint import EndpointSensor
+from tests.support.operator_cloud import CLASSIFIER, operator_cloud
+from tests.support.process_cloud import ProcessCloud, archive
+from tests.support.task_run import TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECORDS = [
+    {"length": 1, "kind": "short"},
+    {"length": 2, "kind": "short"},
+    {"length": 8, "kind": "long"},
+    {"length": 9, "kind": "long"},
+]
+REACHED: dict[str, Any] = {"aws_conn_id": None, "poll_interval_seconds": 0.05}
+
+
+@dataclass
+class Account:
+    """A local AWS with the classifier's image."""
+
+    cloud: ProcessCloud
+    numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.sagemaker = self.cloud.client("sagemaker")
+        self.cloud.client("s3").create_bucket(Bucket="models")
+        self.role_arn = self.cloud.role("serving", "sagemaker.amazonaws.com")
+        self.image = self.cloud.push("classifier", {"serve": CLASSIFIER})
+
+    def name(self) -> str:
+        """Return an endpoint's name that was not used before."""
+        return f"lengths-{next(self.numbers)}"
+
+    def model(self, threshold: float) -> str:
+        """Make a model that calls everything from the threshold on long."""
+        name = f"model-{next(self.numbers)}"
+        content = archive({"threshold": str(threshold).encode()})
+        self.cloud.client("s3").put_object(Bucket="models", Key=f"{name}/model.tar.gz", Body=content)
+        container = {"Image": self.image, "ModelDataUrl": f"s3://models/{name}/model.tar.gz"}
+        self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=self.role_arn, PrimaryContainer=container)
+        return name
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """One local AWS for the tests of this module."""
+    with operator_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
+        yield Account(cloud)
+
+
+def create(endpoint_name: str, model_name: str, run: TaskRun | None = None, **changes: Any) -> dict[str, Any]:
+    """Run the operator to its end and return its result."""
+    settings: dict[str, Any] = {
+        "endpoint_name": endpoint_name,
+        "model_name": model_name,
+        "config": {"ProductionVariants": [{"InstanceType": "ml.m5.large", "InitialInstanceCount": "1"}]},
+        **REACHED,
+    }
+    operator = CreateEndpointOperator(task_id="create_endpoint", **{**settings, **changes})
+    result: dict[str, Any] = (run or TaskRun()).of(operator)
+    return result
+
+
+def wait(deployed: dict[str, Any]) -> Any:
+    """Run the sensor to its end and return its result."""
+    return TaskRun().of(EndpointSensor(task_id="wait_for_endpoint", endpoint=deployed, **REACHED))
+
+
+def smoke_test(endpoint_name: str, run: TaskRun | None = None, **changes: Any) -> Any:
+    """Run the smoke test and return its report."""
+    settings: dict[str, Any] = {
+        "endpoint_name": endpoint_name,
+        "records": RECORDS,
+        "label_column": "kind",
+        "aws_conn_id": None,
+    }
+    return (run or TaskRun()).of(InvokeSmokeTestOperator(task_id="smoke_test", **{**settings, **changes}))
+
+
+def test_a_model_is_deployed_tested_and_replaced(account: Account) -> None:
+    """Create, wait, test; then update to another model, whose answers are others."""
+    name = account.name()
+    first = create(name, account.model(5))
+    assert wait(first) == {"endpoint_name": name, "endpoint_config_name": first["endpoint_config_name"]}
+    assert smoke_test(name)["accuracy"] == 1.0
+    second = create(name, account.model(0))
+    assert (second["operation"], second["previous_endpoint_config_name"]) == ("update", first["endpoint_config_name"])
+    wait(second)
+    run = TaskRun()
+    with pytest.raises(AirflowFailException, match=r"2 of 4 right"):
+        smoke_test(name, run)
+    assert run.xcoms["return_value"]["correct"] == 2
+
+
+def test_repeating_a_deployment_changes_nothing(account: Account) -> None:
+    """A retry after the end finds everything as it wants it."""
+    name, model = account.name(), account.model(5)
+    wait(create(name, model))
+    before = account.sagemaker.describe_endpoint(EndpointName=name)
+    assert create(name, model)["operation"] == "none"
+    after = account.sagemaker.describe_endpoint(EndpointName=name)
+    assert after["LastModifiedTime"] == before["LastModifiedTime"]
+
+
+def test_a_retry_during_the_deployment_adopts_it(account: Account) -> None:
+    """The second try sees the endpoint being created with its own configuration."""
+    name, model = account.name(), account.model(5)
+    first = create(name, model)
+    again = create(name, model)
+    assert again["operation"] in {"adopt", "none"}
+    assert again["endpoint_config_name"] == first["endpoint_config_name"]
+    wait(again)
+
+
+def test_a_second_deployment_waits_for_the_first(account: Account) -> None:
+    """Two runs at once make one update after the other; the first one's sensor tells that it was overtaken."""
+    name = account.name()
+    first = create(name, account.model(5))
+    run = TaskRun(run_id="another")
+    second = create(name, account.model(4), run)
+    assert run.deferrals
+    assert second["previous_endpoint_config_name"] == first["endpoint_config_name"]
+    wait(second)
+    with pytest.raises(AirflowFailException) as caught:
+        wait(first)
+    assert isinstance(caught.value.__cause__, EndpointSupersededError)
+
+
+def test_a_model_that_does_not_serve_is_rolled_back_and_told(account: Account) -> None:
+    """The endpoint answers as before, and the task fails with the container's own words."""
+    name = account.name()
+    good = create(name, account.model(5))
+    wait(good)
+    bad = create(name, account.model(-1))
+    with pytest.raises(AirflowFailException, match="a threshold below zero is no model") as caught:
+        wait(bad)
+    assert isinstance(caught.value.__cause__, EndpointRolledBackError)
+    assert smoke_test(name)["accuracy"] == 1.0
+
+
+def test_a_first_deployment_that_failed_is_replaced_by_the_next(account: Account) -> None:
+    """Nobody has to delete the Failed endpoint by hand."""
+    name = account.name()
+    with pytest.raises(AirflowFailException, match="is Failed") as caught:
+        wait(create(name, account.model(-1)))
+    assert isinstance(caught.value.__cause__, EndpointFailedError)
+    deployed = create(name, account.model(5))
+    assert deployed["operation"] == "create"
+    wait(deployed)
+
+
+def test_a_backfill_does_not_replace_a_newer_model(account: Account) -> None:
+    """The date on the live configuration is read from AWS."""
+    name = account.name()
+    newer = replace(TaskRun(), logical_date=datetime(2026, 5, 1, tzinfo=timezone.utc))
+    wait(create(name, account.model(5), newer))
+    with pytest.raises(AirflowSkipException, match="2026-05-01"):
+        create(name, account.model(4))
+    assert create(name, account.model(4), deploy_older=True)["operation"] == "update"
+
+
+def test_an_unknown_model_is_refused_by_name(account: Account) -> None:
+    """AWS's words reach the user, and no endpoint is left behind."""
+    name = account.name()
+    with pytest.raises(AirflowFailException, match="no-such-model"):
+        create(name, "no-such-model")
+    assert name not in [each["EndpointName"] for each in account.sagemaker.list_endpoints()["Endpoints"]]
+
+
+def test_the_containers_refusal_is_told(account: Account) -> None:
+    """A wrong column is explained in the container's words."""
+    name = account.name()
+    wait(create(name, account.model(5)))
+    with pytest.raises(AirflowFailException, match="status 400: the column length is missing"):
+        smoke_test(name, records=[{"size": 1, "kind": "short"}])
+
+
+def test_an_unknown_endpoint_is_told(account: Account) -> None:
+    """The smoke test names it before it says anything about answers."""
+    with pytest.raises(AirflowFailException, match=r"endpoint_name: got 'nowhere'"):
+        smoke_test("nowhere")

@@ -1,0 +1,72 @@
+"""A local AWS that operators reach as they reach AWS: by boto3's own environment variables."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from sagemaker_byoc.hooks import connection
+from tests.support.process_cloud import ProcessCloud, process_cloud
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["CLASSIFIER", "operator_cloud"]
+
+CLASSIFIER = """\
+#!/usr/bin/env python3
+import json, os, pathlib, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+threshold = float((pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model/threshold").read_text())
+if threshold < 0:
+    sys.exit("a threshold below zero is no model")
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(200, b"")
+
+    def do_POST(self):
+        header, *lines = self.rfile.read(int(self.headers["Content-Length"])).decode().splitlines()
+        if header != "length":
+            self.answer(400, b"the column length is missing")
+            return
+        labels = ["short" if float(line) < threshold else "long" for line in lines]
+        self.answer(200, json.dumps({"predictions": [{"label": label} for label in labels]}).encode())
+
+address = (os.environ["SAGEMAKER_BIND_TO_ADDRESS"], int(os.environ["SAGEMAKER_BIND_TO_PORT"]))
+ThreadingHTTPServer(address, Handler).serve_forever()
+"""
+"""A container that calls everything from the model's threshold on long; a threshold below zero keeps it from
+serving."""
+
+
+@contextmanager
+def operator_cloud(directory: Path) -> Iterator[ProcessCloud]:
+    """Run a local AWS and point every client that operators make at it; they need ``aws_conn_id=None``."""
+    with process_cloud(directory, startup_timeout_seconds=3.0) as cloud:
+        environment = {
+            "AWS_ENDPOINT_URL": cloud.endpoint_url,
+            "AWS_DEFAULT_REGION": cloud.region,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            # what does not go to the local AWS dies here instead of reaching AWS
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+            "NO_PROXY": "127.0.0.1",
+        }
+        # clients of an earlier local AWS must not be found again
+        with mock.patch.dict(os.environ, environment), mock.patch.dict(connection._clients, clear=True):
+            yield cloud

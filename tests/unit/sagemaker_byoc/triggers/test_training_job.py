@@ -1,0 +1,165 @@
+"""The wait for a training job inside the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
+from tests.support.airflow_pipe import task_is
+from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_training import FakeTraining
+from tests.support.task_run import event_of, remade
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+JOB = {
+    "TrainingJobName": "job",
+    "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+    "ResourceConfig": {},
+    "StoppingCondition": {},
+}
+
+
+@pytest.fixture
+def aws() -> Iterator[FakeAws]:
+    """AWS."""
+    with fake_aws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def training(aws: FakeAws) -> FakeTraining:
+    """SageMaker with one running job."""
+    training = FakeTraining(aws)
+    training.create(**JOB)
+    return training
+
+
+def trigger(**changes: Any) -> TrainingJobTrigger:
+    """Make the trigger as the triggerer does, from what the database keeps of it."""
+    settings: dict[str, Any] = {"training_job_name": "job", "poll_interval_seconds": 0, "aws_conn_id": None}
+    made: TrainingJobTrigger = remade(TrainingJobTrigger(**settings | changes))
+    made._task_instance = SimpleNamespace(
+        dag_id="retrain", run_id="scheduled__2026-01-02", task_id="wait_for_training", map_index=-1
+    )
+    return made
+
+
+@pytest.mark.parametrize("end", ["Completed", "Failed", "Stopped"])
+def test_it_fires_when_the_job_has_ended(aws: FakeAws, training: FakeTraining, end: str) -> None:
+    """However the job ended, the event is the same: the task decides what that means."""
+    training.goes_through("job", ("InProgress", "Training"), ("Stopping", "Stopping"), (end, end))
+    assert event_of(trigger()) == {"training_job_name": "job"}
+    assert len(aws.asked("DescribeTrainingJob")) == 3
+
+
+def test_each_step_of_the_job_is_logged_once(training: FakeTraining, capsys: pytest.CaptureFixture[str]) -> None:
+    """The log of a waiting task shows what the job does, and nothing while it does not change."""
+    states = ["Downloading", "Training", "Training", "Training", "Uploading"]
+    training.goes_through("job", *(("InProgress", state) for state in states), ("Completed", "Completed"))
+    event_of(trigger())
+    steps = [line.split("Training job job: ")[1].split()[0] for line in logged(capsys) if "Training job job: " in line]
+    assert steps == ["Downloading", "Training", "Uploading", "Completed"]
+
+
+def test_throttling_does_not_end_the_wait(
+    aws: FakeAws, training: FakeTraining, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A look that fails for a passing reason is logged and made again."""
+    refusals = [AwsSays("ThrottlingException", "Rate exceeded")] * 3
+
+    def describe(**request: Any) -> dict[str, Any]:
+        if refusals:
+            raise refusals.pop()
+        return training.describe(**request)
+
+    aws.on("DescribeTrainingJob", describe)
+    training.ends("job", "Completed")
+    assert event_of(trigger()) == {"training_job_name": "job"}
+    assert sum("Rate exceeded" in line for line in logged(capsys)) == 3
+
+
+def test_a_look_that_can_never_succeed_ends_the_wait(aws: FakeAws, training: FakeTraining) -> None:
+    """The event carries words and verdict; nothing ends silently."""
+    aws.on("DescribeTrainingJob", AwsSays("AccessDeniedException", "not authorized"))
+    event = event_of(trigger())
+    assert event["permanent"] is True
+    assert "not authorized" in event["error"]
+
+
+def test_a_slow_answer_does_not_hold_up_other_triggers(aws: FakeAws, training: FakeTraining) -> None:
+    """The triggerer runs thousands of waits on one thread; a call that hangs must not stop it."""
+    answered = threading.Event()
+
+    def describe(**_: Any) -> dict[str, Any]:
+        assert answered.wait(10)
+        training.ends("job", "Completed")
+        return training.jobs["job"]
+
+    async def both() -> Any:
+        waiting = asyncio.ensure_future(anext(trigger().run().__aiter__()))
+        began = time.monotonic()
+        while not aws.calls:
+            assert time.monotonic() - began < 10
+            await asyncio.sleep(0)
+        answered.set()  # only reached when the call does not hold the loop
+        return await waiting
+
+    aws.on("DescribeTrainingJob", describe)
+    assert asyncio.run(both()).payload == {"training_job_name": "job"}
+
+
+@pytest.mark.parametrize("state", ["failed", "success", "restarting", "scheduled", None])
+def test_a_person_who_ends_the_wait_stops_the_job(training: FakeTraining, state: str | None) -> None:
+    """Clear, mark failed and mark success all leave the task in another state than deferred."""
+    with task_is(state, entry="wait_for_training"):
+        asyncio.run(trigger().on_kill())
+    assert training.jobs["job"]["TrainingJobStatus"] == "Stopping"
+
+
+def test_a_triggerer_that_lost_the_wait_to_another_stops_nothing(aws: FakeAws, training: FakeTraining) -> None:
+    """Airflow calls on_kill there, too, but the task is still deferred."""
+    with task_is("deferred", entry="wait_for_training"):
+        asyncio.run(trigger().on_kill())
+    assert not aws.asked("StopTrainingJob")
+
+
+def test_a_mapped_task_is_found_under_its_index(aws: FakeAws, training: FakeTraining) -> None:
+    """Airflow lists it as ``task_3`` and is asked for the one index."""
+    mapped = trigger()
+    mapped._task_instance.map_index = 3  # type: ignore[union-attr]
+    with task_is("deferred", entry="wait_for_training_3") as pipe:
+        asyncio.run(mapped.on_kill())
+    assert not aws.asked("StopTrainingJob")
+    [question] = pipe.send.call_args.args
+    assert (question.task_ids, question.run_ids, question.map_index) == (
+        ["wait_for_training"],
+        ["scheduled__2026-01-02"],
+        3,
+    )
+
+
+def test_stop_on_kill_off_leaves_the_job_alone(aws: FakeAws, training: FakeTraining) -> None:
+    """The user said that the job outlives its wait."""
+    with task_is("failed", entry="wait_for_training"):
+        asyncio.run(trigger(stop_on_kill=False).on_kill())
+    assert not aws.asked("StopTrainingJob")
+
+
+def test_the_end_of_the_triggerer_stops_nothing(aws: FakeAws, training: FakeTraining) -> None:
+    """cleanup runs on every exit: shutdown, restart, reassignment."""
+    with task_is("failed", entry="wait_for_training"):
+        asyncio.run(trigger().cleanup())
+    assert not aws.calls
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the lines that went to the log."""
+    return capsys.readouterr().out.splitlines()
