@@ -49,7 +49,7 @@ def has_left(task_instance: Any, state: str) -> bool:
 
 
 def is_superseded(task_instance: Any) -> bool:
-    """Say whether another try of the task than this one was the last to note that it waits. Blocks like ``has_left``."""
+    """Say whether another try than this one was the last to note that it waits; blocks like ``has_left``."""
     from airflow.sdk.execution_time.xcom import XCom
 
     noted = XCom.get_value(ti_key=task_instance, key=_TRY)

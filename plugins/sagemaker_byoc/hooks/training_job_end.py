@@ -75,7 +75,7 @@ def stop_if_left(connection: AwsConnection, name: str, task_instance: Any, state
 
     :param state: where the task is if Airflow only moves it: ``running`` on a worker, ``deferred`` in the triggerer
     """
-    if not (has_left(task_instance, state) or is_superseded(task_instance)):
+    if not (has_left(task_instance, state) or (state == "deferred" and is_superseded(task_instance))):
         return f"The task is still {state}, so training job {name} goes on."
     stopped = TrainingJobHook(connection).stop(name)
     return f"A person ended the task: training job {name} {'is being stopped' if stopped else 'had ended already'}."

@@ -7,7 +7,7 @@ next is decided in ``deployment``; whether the new configuration becomes live is
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
@@ -26,7 +26,7 @@ from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
 __all__ = ["CreateEndpointOperator"]
 
@@ -80,7 +80,7 @@ class CreateEndpointOperator(BaseOperator):
         *,
         endpoint_name: str,
         config: dict[str, Any],
-        model_name: str | None = None,
+        model_name: str | XComArg | None = None,
         update_config: dict[str, Any] | None = None,
         deploy_older: bool | str = False,
         replace_failed: bool = True,
@@ -94,7 +94,7 @@ class CreateEndpointOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
-        self.model_name = model_name
+        self.model_name = cast("str | None", model_name)  # rendered before it is used
         self.config = config
         self.update_config = update_config
         self.deploy_older = deploy_older

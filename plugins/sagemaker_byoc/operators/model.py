@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
@@ -20,7 +20,7 @@ from sagemaker_byoc.run import RunIdentity
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
 __all__ = ["CreateModelOperator"]
 
@@ -59,9 +59,9 @@ class CreateModelOperator(BaseOperator):
     def __init__(
         self,
         *,
-        training_job: dict[str, Any] | str,
+        training_job: dict[str, Any] | str | XComArg,
         config: dict[str, Any],
-        image_uri: str | None = None,
+        image_uri: str | XComArg | None = None,
         model_name_base: str | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
@@ -70,9 +70,9 @@ class CreateModelOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.training_job = training_job
+        self.training_job = cast("dict[str, Any] | str", training_job)  # rendered before it is used
         self.config = config
-        self.image_uri = image_uri
+        self.image_uri = cast("str | None", image_uri)
         self.model_name_base = model_name_base
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name

@@ -7,7 +7,7 @@ what its end means is decided in ``training_job_end``.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferralTimeout
@@ -27,7 +27,7 @@ from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
 __all__ = ["CreateTrainingJobOperator"]
 
@@ -70,7 +70,7 @@ class CreateTrainingJobOperator(BaseOperator):
         self,
         *,
         config: dict[str, Any],
-        image_uri: str | None = None,
+        image_uri: str | XComArg | None = None,
         job_name_base: str | None = None,
         wait_for_completion: bool = False,
         deferrable: bool = True,
@@ -84,7 +84,7 @@ class CreateTrainingJobOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.config = config
-        self.image_uri = image_uri
+        self.image_uri = cast("str | None", image_uri)  # rendered before it is used
         self.job_name_base = job_name_base
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable

@@ -7,7 +7,7 @@ Owns the task's side of the wait: when to defer, what a timeout does. What the e
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import (
@@ -30,7 +30,7 @@ from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
 __all__ = ["TrainingJobSensor"]
 
@@ -65,7 +65,7 @@ class TrainingJobSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        training_job_name: str,
+        training_job_name: str | XComArg,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
         stop_on_kill: bool = True,
@@ -78,7 +78,7 @@ class TrainingJobSensor(BaseSensorOperator):
     ) -> None:
         kwargs.setdefault("poke_interval", poll_interval_seconds)
         super().__init__(timeout=UNLIMITED if timeout is None else timeout, **kwargs)
-        self.training_job_name = training_job_name
+        self.training_job_name = cast("str", training_job_name)  # rendered before it is used
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
         self.stop_on_kill = stop_on_kill

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from sagemaker_byoc.build_context import BuildContext
 from sagemaker_byoc.errors import RequestError

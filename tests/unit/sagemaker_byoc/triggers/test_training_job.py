@@ -47,7 +47,7 @@ def trigger(**changes: Any) -> TrainingJobTrigger:
     settings: dict[str, Any] = {"training_job_name": "job", "poll_interval_seconds": 0, "aws_conn_id": None}
     made: TrainingJobTrigger = remade(TrainingJobTrigger(**settings | changes))
     made._task_instance = SimpleNamespace(
-        dag_id="retrain", run_id="scheduled__2026-01-02", task_id="wait_for_training", map_index=-1
+        dag_id="retrain", run_id="scheduled__2026-01-02", task_id="wait_for_training", map_index=-1, try_number=1
     )
     return made
 
@@ -124,6 +124,16 @@ def test_a_person_who_ends_the_wait_stops_the_job(training: FakeTraining, state:
     assert training.jobs["job"]["TrainingJobStatus"] == "Stopping"
 
 
+@pytest.mark.parametrize(("noted_try", "status"), [(1, "InProgress"), (2, "Stopping")])
+def test_a_cleared_wait_that_waits_again_already_stops_the_job(
+    training: FakeTraining, noted_try: int, status: str
+) -> None:
+    """The next try may be deferred before the triggerer hears of the clear; the number of the try tells them apart."""
+    with task_is("deferred", entry="wait_for_training", noted_try=noted_try):
+        asyncio.run(trigger().on_kill())
+    assert training.jobs["job"]["TrainingJobStatus"] == status
+
+
 def test_a_triggerer_that_lost_the_wait_to_another_stops_nothing(aws: FakeAws, training: FakeTraining) -> None:
     """Airflow calls on_kill there, too, but the task is still deferred."""
     with task_is("deferred", entry="wait_for_training"):
@@ -138,7 +148,7 @@ def test_a_mapped_task_is_found_under_its_index(aws: FakeAws, training: FakeTrai
     with task_is("deferred", entry="wait_for_training_3") as pipe:
         asyncio.run(mapped.on_kill())
     assert not aws.asked("StopTrainingJob")
-    [question] = pipe.send.call_args.args
+    [question] = pipe.send.call_args_list[0].args
     assert (question.task_ids, question.run_ids, question.map_index) == (
         ["wait_for_training"],
         ["scheduled__2026-01-02"],
