@@ -27,9 +27,11 @@ class Home:
     """The folders and files of one stack.
 
     :param root: the folder that holds all of it; ``.local`` of the checkout unless a test says otherwise
+    :param cache: what outlives a stack, and may be shared: the environments that container images were given
     """
 
     root: Path = CHECKOUT / ".local"
+    cache: Path = CHECKOUT / ".local" / "cache"
 
     @property
     def airflow(self) -> Path:
@@ -55,11 +57,6 @@ class Home:
     def aws_state(self) -> Path:
         """What the local AWS keeps while it lives."""
         return self.root / "aws"
-
-    @property
-    def cache(self) -> Path:
-        """What outlives a stack: the environments that container images were given."""
-        return self.root / "cache"
 
     @property
     def processes(self) -> Path:

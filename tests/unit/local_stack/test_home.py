@@ -26,7 +26,7 @@ def test_a_second_stack_is_told_who_holds_the_home(tmp_path: Path) -> None:
 
 def test_a_start_forgets_everything_but_the_cache(tmp_path: Path) -> None:
     """Runs and logs of an earlier life would name jobs that the new local AWS does not know."""
-    home = Home(tmp_path)
+    home = Home(tmp_path, cache=tmp_path / "cache")
     home.clear()
     home.database.write_text("old")
     home.cache.mkdir()

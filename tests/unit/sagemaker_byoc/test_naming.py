@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sagemaker_byoc.naming import NAME_LENGTH, content_name, job_name, safe_base
@@ -21,6 +21,9 @@ RUNS = st.builds(
     map_index=st.integers(-1, 2000),
     max_tries=st.integers(0, 50),
 )
+BASES = st.text(max_size=300) | st.text("aZ9-_.", min_size=40, max_size=90)
+"""Anything, and often enough what is just too long."""
+
 RUN = RunIdentity("retrain", "scheduled__2026-01-02T00:00:00+00:00", "create_training_job")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9),
@@ -29,7 +32,8 @@ JSON = st.recursive(
 )
 
 
-@given(st.text(max_size=300), RUNS, st.integers(1, 10**6))
+@given(BASES, RUNS, st.integers(1, 10**6))
+@example("a" * 300, RUN, 1)
 def test_every_job_name_is_one_that_sagemaker_takes(base: str, run: RunIdentity, ordinal: int) -> None:
     """Whatever a DAG and its runs are called, the name has allowed characters and fits."""
     name = job_name(base, run, ordinal)
@@ -38,7 +42,8 @@ def test_every_job_name_is_one_that_sagemaker_takes(base: str, run: RunIdentity,
     assert name.endswith(f"-{ordinal}")
 
 
-@given(st.text(max_size=300), st.dictionaries(st.text(max_size=9), JSON, max_size=4))
+@example("a" * 300, {})
+@given(BASES, st.dictionaries(st.text(max_size=9), JSON, max_size=4))
 def test_every_content_name_is_one_that_sagemaker_takes(base: str, request: dict[str, object]) -> None:
     """Whatever a request holds, the name has allowed characters and fits."""
     name = content_name(base, request)
@@ -59,7 +64,7 @@ def test_the_order_of_members_does_not_change_a_content_name(request: dict[str, 
     assert content_name("model", request) == content_name("model", dict(reversed(request.items())))
 
 
-@given(st.text(max_size=300))
+@given(BASES)
 def test_a_safe_base_stays_as_it_is(text: str) -> None:
     """Making a base safe twice is making it safe once."""
     assert safe_base(safe_base(text)) == safe_base(text)

@@ -105,8 +105,9 @@ def test_a_job_that_ran_out_of_time_says_so_without_a_reason() -> None:
 
 
 def test_the_same_request_matches_its_job() -> None:
-    """Defaults that AWS adds to the description are no difference."""
+    """Defaults that AWS adds to the description are no difference, and neither is what is empty."""
     assert mismatches(DESCRIPTION, REQUEST) == []
+    assert mismatches(DESCRIPTION, {**REQUEST, "Environment": {}, "CheckpointConfig": {}}) == []
 
 
 @pytest.mark.parametrize(

@@ -251,3 +251,13 @@ def test_a_task_that_is_not_waiting_stops_nothing(aws: FakeAws, training: FakeTr
     with task_is("failed"):
         waiting.on_kill()
     assert not aws.asked("StopTrainingJob")
+
+
+def test_a_wait_on_a_worker_that_has_ended_stops_nothing(aws: FakeAws, training: FakeTraining) -> None:
+    """The signal may come between the job's end and the task's."""
+    waiting = sensor(deferrable=False)
+    training.goes_through("job", ("InProgress", "Training"), ("Completed", "Completed"))
+    TaskRun().of(waiting)
+    with task_is("failed"):
+        waiting.on_kill()
+    assert not aws.asked("StopTrainingJob")
