@@ -9,7 +9,7 @@ STACK := PYTHONPATH=include $(VENV)/bin/python -m local_stack
 PYTEST := $(VENV)/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-unit test-container test-integration test-e2e lint format wheel lock clean setup setup-container
+.PHONY: help run ui test test-unit test-container test-integration test-e2e lint format bench wheel lock clean setup setup-container
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -50,6 +50,9 @@ lint: setup setup-container ## style, types, direction of imports
 format: setup ## put the sources into the project's format
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+bench: setup ## what we claim about speed, measured beside its peer
+	$(VENV)/bin/python benchmarks/dag_import.py
 
 wheel: setup ## build the provider's wheel into dist/
 	$(VENV)/bin/python -m build --no-isolation --wheel --outdir dist .

@@ -119,8 +119,8 @@ with DAG(
             title="Longest training (s)",
             description="SageMaker stops the job after this long.",
         ),
-        "epochs": Param(200, type="integer", minimum=1, maximum=100000, title="Epochs"),
-        "learning_rate": Param(0.01, type="number", exclusiveMinimum=0, maximum=10, title="Learning rate"),
+        "epochs": Param(100, type="integer", minimum=1, maximum=100000, title="Epochs"),
+        "learning_rate": Param(0.005, type="number", exclusiveMinimum=0, maximum=1, title="Learning rate"),
         "deploy": Param(
             True,
             type="boolean",

@@ -29,8 +29,7 @@ LOOK_SECONDS = 1.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
+    catch_signals()
     # lines reach a pipe as they are made
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
@@ -92,8 +91,22 @@ stop         Ctrl-C
             time.sleep(LOOK_SECONDS)
 
 
+def catch_signals() -> None:
+    """Let every polite end unwind the stack.
+
+    Also SIGINT, which a shell without job control lets its background commands ignore; not a SIGHUP that is ignored,
+    since ``nohup`` asks for that.
+    """
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, interrupt)
+
+
 def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Turn a signal into the exception that unwinds the stack."""
+    """Turn the first signal into the exception that unwinds the stack; a second one must not break that off."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

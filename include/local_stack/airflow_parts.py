@@ -58,6 +58,8 @@ def airflow_environment(
         "HTTPS_PROXY": DEAD_PROXY,
         "HTTP_PROXY": DEAD_PROXY,
         "NO_PROXY": f"{LOOPBACK},localhost",
+        # without it every client would warn that there is no such connection
+        "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
         "AWS_ENDPOINT_URL": aws_endpoint,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
