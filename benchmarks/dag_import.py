@@ -19,7 +19,8 @@ TIMER = "import time; start = time.perf_counter(); {}; print(time.perf_counter()
 IMPORTS = {
     "empty DAG": "from airflow.sdk import DAG; DAG('empty')",
     "retraining DAG": "import sagemaker_retrain",
-    "stock operators": "from airflow.sdk import DAG; DAG('stock'); import airflow.providers.amazon.aws.operators.sagemaker",
+    "stock operators": "from airflow.sdk import DAG; DAG('stock'); import "
+    "airflow.providers.amazon.aws.operators.sagemaker",
 }
 
 

@@ -14,7 +14,11 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `smoke_test` | compares the endpoint's answers with the labels | |
 
 **Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
-run trains on the partition of its own day; run them one at a time, since they share the endpoint.
+run trains on the partition of its own day; run them one at a time, since they share the endpoint. A run on older data
+than the live model's makes its model and skips the deployment, unless the param says otherwise.
+
+**Failures**: a training job that failed or was stopped fails `wait_for_training` for good, with the reason; clear
+`create_training_job` to train again. Faults of the platform are retried by SageMaker within the job.
 
 **Settings** are in the Airflow Variable `sagemaker_retrain`, a JSON object with `region_name`, `bucket`, `data_prefix`,
 `smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project` and `endpoint_name`.
@@ -127,6 +131,12 @@ with DAG(
             title="Deploy",
             description="Off: train and make the model, leave the endpoint as it is.",
         ),
+        "deploy_older": Param(
+            False,
+            type="boolean",
+            title="Deploy older data",
+            description="Deploy even if the endpoint serves a model of newer data than this run's.",
+        ),
         "endpoint_instance_type": Param(
             "ml.m5.large", type="string", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$", title="Endpoint instance type"
         ),
@@ -183,6 +193,8 @@ with DAG(
                 "VolumeSizeInGB": "{{ params.volume_size_gb }}",
             },
             "StoppingCondition": {"MaxRuntimeInSeconds": "{{ params.max_runtime_seconds }}"},
+            # A fault of the platform is SageMaker's to repair: the waiting task cannot start another job.
+            "RetryStrategy": {"MaximumRetryAttempts": 2},
         },
     )
 
@@ -202,6 +214,8 @@ with DAG(
         pre_execute=skip_unless_deploying,
         endpoint_name=setting("endpoint_name"),
         model_name=create_model.output,
+        data_date=PARTITION,
+        deploy_older="{{ params.deploy_older }}",
         config={
             "ProductionVariants": [
                 {
@@ -221,6 +235,7 @@ with DAG(
     smoke_test = InvokeSmokeTestOperator(
         task_id="smoke_test",
         endpoint_name=setting("endpoint_name"),
+        endpoint_config_name="{{ ti.xcom_pull(task_ids='wait_for_endpoint')['endpoint_config_name'] }}",
         records=setting("smoke_test_records"),
         label_column=setting("label_column"),
         minimum_accuracy="{{ params.minimum_accuracy }}",

@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -102,7 +103,8 @@ def _port() -> int:
 
 def _choose_interface(hosts: Hosts, leader_address: str) -> None:
     """Tell gloo which network to use; a name that this machine does not have would make it fail."""
-    interface = "lo" if _is_loopback(leader_address) else hosts.network_interface
+    loopback = "lo0" if sys.platform == "darwin" else "lo"
+    interface = loopback if _is_loopback(leader_address) else hosts.network_interface
     if interface in {name for _, name in socket.if_nameindex()}:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", str(interface))
 

@@ -70,7 +70,7 @@ def _serve(settings: ServerSettings) -> None:
     import uvicorn
 
     # Read by numpy and torch when they are imported: workers that each use every core slow one another down.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // settings.workers)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _usable_cores() // settings.workers)))
     # With several workers, too, the model is loaded here first: a broken artifact must end the program, and a
     # supervisor would start its dying workers again and again.
     application = create_application()
@@ -87,6 +87,11 @@ def _serve(settings: ServerSettings) -> None:
         timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
+
+
+def _usable_cores() -> int:
+    """Count the cores this process may use; macOS only tells how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

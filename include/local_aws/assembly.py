@@ -16,6 +16,7 @@ from local_aws.runtime.service import RuntimeService
 from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
 from local_aws.sagemaker.service import SageMakerService
 from local_aws.server import HttpServer
+from local_aws.state_lock import StateLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +51,7 @@ class LocalAws:
     :param region: region of every resource
     :param stop_grace_seconds: time between SIGTERM and SIGKILL for a training container; AWS's is 120
     :param startup_timeout_seconds: time for a serving container to become healthy, for variants that do not set it
-    :raises OSError: when the port is taken
+    :raises OSError: when the port is taken, or the state directory by another local AWS
     """
 
     def __init__(
@@ -63,8 +64,12 @@ class LocalAws:
         stop_grace_seconds: float = 120.0,
         startup_timeout_seconds: float = DEFAULT_STARTUP_SECONDS,
     ) -> None:
-        self._server = HttpServer(port=port)
-        state_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = StateLock(state_dir)
+        try:
+            self._server = HttpServer(port=port)
+        except OSError:
+            self._lock.release()
+            raise
         self.cloud = Cloud(self._server.endpoint_url, region, state_dir.resolve())
         backing = make_backing(self.cloud)
         self._engine = backing.engine
@@ -82,6 +87,8 @@ class LocalAws:
     def start(self) -> None:
         """End what an earlier life left running, then begin to answer."""
         self._engine.reap()
+        for service in self._services:
+            service.start()
         self._server.start(self._gateway)
         threading.Thread(target=self._warm_up, name="local-aws-warm-up", daemon=True).start()
 
@@ -90,6 +97,7 @@ class LocalAws:
         for service in self._services:
             service.close()
         self._server.stop()
+        self._lock.release()
 
     def __enter__(self) -> LocalAws:
         self.start()

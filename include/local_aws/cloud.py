@@ -87,7 +87,8 @@ class Cloud:
 
 def _isolated_session() -> Any:
     """Make a session that reads no profile and no file of the user who started the local AWS."""
-    core = botocore.session.Session()
-    for variable, value in (("profile", None), ("config_file", os.devnull), ("credentials_file", os.devnull)):
-        core.set_config_variable(variable, value)
+    # A variable without a name in the environment: otherwise AWS_PROFILE would ask for a profile that no file here has.
+    core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    for variable in ("config_file", "credentials_file"):
+        core.set_config_variable(variable, os.devnull)
     return boto3.Session(botocore_session=core)

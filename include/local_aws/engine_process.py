@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.container import Container, ContainerError, Launch
 from local_aws.image_reference import ImageReference
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["ProcessEngine"]
 
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+_ML_ROOT = "/opt/ml"
 
 
 class ProcessEngine:
@@ -55,7 +56,7 @@ class ProcessEngine:
     def resolve(self, image: str) -> str:
         """Return the image URI pinned by digest, as ECR knows it now.
 
-        :raises ContainerError: when ECR has no such image, or this engine did not build it
+        :raises ContainerError: when it is in another registry, ECR has no such image, or this engine did not build it
         """
         return self._find(image)[0].pinned
 
@@ -79,9 +80,11 @@ class ProcessEngine:
         try:
             home.mkdir(parents=True, exist_ok=True)
             return ProcessContainer(command, self._register.add, forget)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # ValueError: a NUL in a word, "=" in the name of a variable.
             clear()
-            raise _cannot_start(launch, f"{command.words[0]}: {error.strerror}") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise _cannot_start(launch, f"{command.words[0]}: {reason}") from error
 
     def reap(self) -> None:
         """Kill what an earlier life of this state directory left running."""
@@ -89,12 +92,13 @@ class ProcessEngine:
 
     def _find(self, image: str) -> tuple[ImageReference, Image]:
         reference = ImageReference.parse(image)
+        self._refuse_elsewhere(reference, image)
         try:
             answer = self._cloud.client("ecr").describe_images(
                 repositoryName=reference.repository, imageIds=[reference.image_id]
             )
-        except ClientError as error:
-            message = f"there is no image {image}: {error.response['Error']['Message']}"
+        except (BotoCoreError, ClientError) as error:
+            message = f"there is no image {image}: {' '.join(str(error).split())}"
             raise ContainerError(message) from error
         digest = answer["imageDetails"][0]["imageDigest"]
         try:
@@ -105,11 +109,22 @@ class ProcessEngine:
             )
             raise ContainerError(message) from error
 
+    def _refuse_elsewhere(self, reference: ImageReference, image: str) -> None:
+        """Let no image of another account or region pass for the one of the same name here."""
+        here = f"{self._cloud.account}.dkr.ecr.{self._cloud.region}.amazonaws.com"
+        if reference.registry not in {here, f"{here}.cn"}:
+            message = (
+                f"there is no image {image}: the registry {reference.registry} is not that of this account and "
+                f"region, {here}; push the image there"
+            )
+            raise ContainerError(message)
+
     def _command(self, launch: Launch, image: Image, home: Path) -> Command:
         environment = {**_basics(image, home), **launch.environment}
+        environment = {name: _in_list(launch, value) for name, value in environment.items()}
         entrypoint = list(launch.entrypoint) or image.config.entrypoint
         words = [*entrypoint, *(launch.arguments or ([] if launch.entrypoint else image.config.command))]
-        words = [_in_image(image, word) for word in words]
+        words = [_in_image(image, _in_ml(launch, word)) for word in words]
         program = shutil.which(words[0], path=environment["PATH"]) if words else None
         if program is None:
             name = words[0] if words else ""
@@ -193,6 +208,16 @@ def _in_image(image: Image, word: str) -> str:
     """Return where an absolute path of the image is on this machine; other words stay as they are."""
     place = image.root / word.lstrip("/")
     return str(place) if word.startswith("/") and word.strip("/") and place.exists() else word
+
+
+def _in_list(launch: Launch, value: str) -> str:
+    return os.pathsep.join(_in_ml(launch, part) for part in value.split(os.pathsep))
+
+
+def _in_ml(launch: Launch, word: str) -> str:
+    """Return where a path below ``/opt/ml`` is on this machine; other words stay as they are."""
+    is_below = word == _ML_ROOT or word.startswith(f"{_ML_ROOT}/")
+    return f"{launch.ml_dir}{word.removeprefix(_ML_ROOT)}" if is_below else word
 
 
 def _cannot_start(launch: Launch, reason: str) -> ContainerError:

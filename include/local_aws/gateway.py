@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import botocore.session
+import botocore.loaders
+import botocore.model
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from local_aws.errors import AwsError
+from local_aws.origin import refuse_strangers
 from local_aws.shapes import read_document
 from local_aws.wire import HttpAnswer, json_answer, json_error, read_json, rest_answer, rest_document, rest_error
 
@@ -94,6 +96,9 @@ class Gateway:
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> HttpAnswer | None:
+        stranger = refuse_strangers(request)
+        if stranger is not None:
+            return stranger
         if request.path == HEALTH_PATH:
             return self._health()
         served = self._json_service(request)
@@ -177,8 +182,12 @@ def _guarded(
 
 @functools.cache
 def _service_model(service_name: str) -> Any:
-    """Return botocore's model; SageMaker's takes a tenth of a second to read."""
-    return botocore.session.get_session().get_service_model(service_name)
+    """Return botocore's model; SageMaker's takes a tenth of a second to read.
+
+    Without a session, which would read the user's AWS profile and fail when there is no such profile.
+    """
+    description = botocore.loaders.create_loader().load_service_model(service_name, "service-2")
+    return botocore.model.ServiceModel(description, service_name)
 
 
 def _body(request: Request) -> bytes:

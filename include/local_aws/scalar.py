@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,9 +61,13 @@ def _read_float(_: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _mismatch(value, "a Double")
     try:
-        return float(value)
-    except OverflowError as error:
-        raise ScalarError("The number does not fit into a Double") from error
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    # JSON has no infinity, but a number such as 1e400 is read as one.
+    if not math.isfinite(number):
+        raise ScalarError("The number does not fit into a Double")
+    return number
 
 
 def _read_timestamp(_: str, value: Any) -> dt.datetime:

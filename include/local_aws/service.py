@@ -26,5 +26,8 @@ class Service(Protocol):
     def operations(self) -> Mapping[str, Operation]:
         """Operations by their AWS name; any other is an unknown operation."""
 
+    def start(self) -> None:
+        """Clear away what an earlier life left in the state directory. Called once, before any request."""
+
     def close(self) -> None:
         """End whatever still runs; the local AWS is going down. Called once."""

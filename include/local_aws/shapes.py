@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["read_document"]
 
 
+_MOST_SHOWN_CHARACTERS = 200
+_MOST_SHOWN_FAULTS = 100
+"""Both keep a refusal short however large the request is; AWS's own limits are not public."""
+
+
 @dataclass
 class _Reading:
     """One pass over a request: what was found wrong so far."""
@@ -26,7 +31,7 @@ class _Reading:
     faults: list[str] = field(default_factory=list)
 
     def add(self, shown: str, path: str, constraint: str) -> None:
-        self.faults.append(f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}")
+        self.faults.append(f"Value {shown} at '{_cut(path)}' failed to satisfy constraint: {constraint}")
 
 
 def read_document(shape: StructureShape | None, document: Any, *, error_code: str = "ValidationException") -> Any:
@@ -47,7 +52,7 @@ def read_document(shape: StructureShape | None, document: Any, *, error_code: st
     if reading.faults:
         count = len(reading.faults)
         heading = f"{count} validation error{'s' if count > 1 else ''} detected: "
-        error = validation(heading + "; ".join(reading.faults))
+        error = validation(heading + "; ".join(reading.faults[:_MOST_SHOWN_FAULTS]))
         error.code = error_code
         raise error
     return request
@@ -62,7 +67,7 @@ def _read(reading: _Reading, shape: Any, value: Any, path: str) -> Any:
         return _read_map(reading, shape, value, path)
     read = _scalar(shape, value)
     for constraint in scalar_faults(shape, read):
-        reading.add(_shown(value), path, constraint)
+        reading.add(_shown(f"<{len(read)} bytes>" if isinstance(read, bytes) else value), path, constraint)
     return read
 
 
@@ -142,7 +147,11 @@ def _lower_first(name: str) -> str:
 
 def _shown(value: Any) -> str:
     """Show a value as the Java front end prints it: ``'[a, b]'``, ``'{k=v}'``."""
-    return f"'{_plain(value)}'"
+    return f"'{_cut(_plain(value))}'"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN_CHARACTERS else f"{text[:_MOST_SHOWN_CHARACTERS]}…"
 
 
 def _plain(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from local_stack.errors import StackError
 from local_stack.home import Home
 from local_stack.phase import Phases
+from local_stack.port import LOOPBACK
 from local_stack.progress import Progress
 from local_stack.report import result_lines
 from local_stack.stack import DAG_ID, Stack, running_stack
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     options = parser().parse_args(arguments)
     catch_signals()
+    leave_out_the_users_aws()
     # lines reach a pipe as they are made
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
@@ -89,6 +92,13 @@ stop         Ctrl-C
         while True:
             stack.processes.check()
             time.sleep(LOOK_SECONDS)
+
+
+def leave_out_the_users_aws() -> None:
+    """Forget profile, keys, region and proxy of whoever typed the command: the stack has an AWS of its own."""
+    for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
+        del os.environ[name]
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{LOOPBACK},localhost"
 
 
 def catch_signals() -> None:

@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import psutil
+
 from local_stack.errors import PartFailedError
 
 if TYPE_CHECKING:
@@ -113,10 +115,12 @@ def signal_groups(leaders: Sequence[int], number: signal.Signals) -> None:
             continue
 
 
-def started_at(pid: int) -> str:
-    """Return a text that differs between two processes of the same number; empty when there is none."""
-    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return answer.stdout.strip()
+def started_at(pid: int) -> float:
+    """Return when a process began, which differs between two of the same number; 0 when there is none."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def last_lines(log: Path, count: int = 3) -> str:

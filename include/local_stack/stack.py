@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import httpx
-
 from local_stack.airflow_api import AirflowApi
 from local_stack.airflow_parts import airflow_command, airflow_environment, part_commands
 from local_stack.errors import PartFailedError
@@ -67,20 +65,20 @@ def running_stack(
         processes = Processes(home.processes, home.logs)
         processes.reap()
         home.clear()
-        airflow_port, aws_port = free_port(port), free_port()
+        airflow_port = free_port(port)
         home.note_holder(f"Airflow at http://{LOOPBACK}:{airflow_port}, stack process {os.getpid()}")
-        aws_endpoint = f"http://{LOOPBACK}:{aws_port}"
-        environment = airflow_environment(
-            home, os.environ, port=airflow_port, aws_endpoint=aws_endpoint, region=REGION, scheduled=scheduled
-        )
-        environment |= {f"AIRFLOW__{name}": value for name, value in (settings or {}).items()}
         try:
+            with phases.phase("local AWS"):
+                aws_endpoint = start_aws(home, processes)
+            environment = airflow_environment(
+                home, os.environ, port=airflow_port, aws_endpoint=aws_endpoint, region=REGION, scheduled=scheduled
+            )
+            environment |= {f"AIRFLOW__{name}": value for name, value in (settings or {}).items()}
             with phases.phase("database"):
                 prepare_database(home, environment)
             airflow = start_airflow(processes, environment, airflow_port)
-            with phases.phase("local AWS"):
-                account = start_aws(home, processes, aws_port, aws_endpoint)
             with phases.phase("Airflow"):
+                account = seed(aws_endpoint)
                 wait_until_ready(airflow, processes, account)
             yield Stack(aws_endpoint, airflow, account, processes, environment)
         finally:
@@ -112,22 +110,18 @@ def start_airflow(processes: Processes, environment: dict[str, str], port: int) 
     return AirflowApi(environment["AIRFLOW__API__BASE_URL"])
 
 
-def start_aws(home: Home, processes: Processes, port: int, endpoint_url: str) -> Account:
-    """Start the local AWS, wait until it answers, and make in it what the DAG needs."""
-    command = [sys.executable, "-m", "local_aws", "--port", str(port), "--region", REGION]
+def start_aws(home: Home, processes: Processes) -> str:
+    """Start the local AWS on a port that it takes itself; return its URL once it answers."""
+    ready = home.root / "aws-ready.json"
+    ready.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "local_aws", "--port", "0", "--region", REGION, "--ready-file", str(ready)]
     command += ["--state-dir", str(home.aws_state), "--cache-dir", str(home.cache)]
-    environment = dict(os.environ) | {"PYTHONPATH": str(CHECKOUT / "include")}
-    processes.start("local-aws", command, environment, CHECKOUT)
-    wait_for(lambda: answers(f"{endpoint_url}/_local/health"), processes, "the local AWS answers")
-    return seed(endpoint_url)
-
-
-def answers(url: str) -> bool:
-    """Tell whether something answers there with success."""
-    try:
-        return httpx.get(url, trust_env=False, timeout=2).is_success
-    except httpx.HTTPError:
-        return False
+    # pip's settings have to reach the image builds; a profile or region of the user's must not
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    processes.start("local-aws", command, environment | {"PYTHONPATH": str(CHECKOUT / "include")}, CHECKOUT)
+    wait_for(ready.exists, processes, "the local AWS answers")
+    endpoint_url: str = json.loads(ready.read_text())["endpoint_url"]
+    return endpoint_url
 
 
 def wait_until_ready(airflow: AirflowApi, processes: Processes, account: Account) -> None:

@@ -1,4 +1,4 @@
-"""The decisions of a deployment: which request, which step next, and whether the run is too old to deploy.
+"""The decisions of a deployment: which request, which step next, and whether the model is too old to deploy.
 
 Owns these decisions and makes no call, so that each can be tried on every state. Knows neither Airflow nor boto3.
 """
@@ -15,7 +15,7 @@ from sagemaker_byoc.errors import RequestError
 if TYPE_CHECKING:
     from sagemaker_byoc.endpoint_status import EndpointLook
 
-__all__ = ["DEFAULT_VARIANT_NAME", "Step", "fill_in_variants", "is_older", "next_step"]
+__all__ = ["DEFAULT_VARIANT_NAME", "Step", "data_date", "fill_in_variants", "is_older", "next_step"]
 
 DEFAULT_VARIANT_NAME = "AllTraffic"
 """The name that the SDKs and the console give to the only variant of an endpoint."""
@@ -75,16 +75,33 @@ def fill_in_variants(config: Mapping[str, Any], model_name: str | None) -> dict[
     return {**config, "ProductionVariants": filled}
 
 
-def is_older(logical_date: str | None, live_logical_date: str | None) -> bool:
-    """Say whether a run comes before the one that deployed what is live.
+def data_date(given: str | None, of_the_run: str | None) -> str | None:
+    """Return the date of the data that a model was trained on, as ISO 8601 with a time and a time zone.
 
-    Unknown dates compare as not older: a run without a logical date was asked for now, and a configuration without
-    one was not deployed by this package.
-
-    :param logical_date: ISO 8601, of this run
-    :param live_logical_date: ISO 8601, from the tags of the live endpoint configuration
+    :param given: ISO 8601 date or datetime; a bare date is midnight UTC. None, or what a template makes of it, stands
+        for the run's own
+    :param of_the_run: ISO 8601, None for a run without a date
+    :raises RequestError: what was given is no date
     """
-    mine, live = _instant(logical_date), _instant(live_logical_date)
+    text = str(given).strip() if given is not None else ""
+    if text in ("", "None"):
+        return of_the_run
+    moment = _instant(text)
+    if moment is None:
+        raise RequestError("data_date", given, "an ISO 8601 date or datetime, for example 2026-01-31")
+    return moment.isoformat()
+
+
+def is_older(date: str | None, live_date: str | None) -> bool:
+    """Say whether a model was trained on data from before those of the live one.
+
+    Unknown dates compare as not older: a run without a date was asked for now, and a configuration without one was
+    not deployed by this package.
+
+    :param date: ISO 8601, of the data of the model to deploy
+    :param live_date: ISO 8601, from the tags of the live endpoint configuration
+    """
+    mine, live = _instant(date), _instant(live_date)
     return mine is not None and live is not None and mine < live
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["EndpointLook", "Verdict", "explain", "judge"]
+__all__ = ["EndpointLook", "Settled", "Verdict", "explain", "judge"]
 
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
@@ -67,6 +67,29 @@ class EndpointLook:
     def as_json(self) -> dict[str, Any]:
         """Return the fields, so that a trigger's event can carry them; ``EndpointLook(**fields)`` reads them back."""
         return asdict(self)
+
+
+class Settled:
+    """Says of one look after the other whether the wait is over.
+
+    It is as soon as the expected configuration is live. Another end has to be seen twice in a row, since AWS may
+    answer with the state from before an update that it accepted a moment ago.
+
+    :param expected_config: None takes every end at the first sight of it
+    """
+
+    def __init__(self, expected_config: str | None) -> None:
+        self._expected_config = expected_config
+        self._last: EndpointLook | None = EndpointLook("", "")
+
+    def __call__(self, look: EndpointLook | None) -> bool:
+        """Take the next look."""
+        last, self._last = self._last, look
+        if look is not None and look.changing:
+            return False
+        if self._expected_config is None or (look is not None and look.live_config == self._expected_config):
+            return True
+        return look == last
 
 
 def judge(look: EndpointLook | None, requested_config: str, previous_config: str | None) -> Verdict:

@@ -113,6 +113,11 @@ def start_build_request(
     The idempotency token is the same for every try of one task, so that a try that lost the answer finds the build it
     started. CodeBuild keeps a token for 5 minutes; ``ended_builds`` moves it on past a build that failed meanwhile.
 
+    What the project says about sources and artifacts is overridden, so that any project will do, but for its
+    ``sourceVersion``: the API has no word for "none", and of an object in S3 it means a version id. A project that is
+    pinned to a branch or commit therefore needs ``config.sourceVersion`` or, better, no pin.
+    Source: CreateProject and StartBuild in the API reference of CodeBuild.
+
     :param source_location: ``<bucket>/<key>`` of the archive
     :param ended_builds: how many builds of this image ended already
     :param config: further members of the request; they win over ours, environment variables are joined
@@ -129,6 +134,9 @@ def start_build_request(
     ours = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()]
     return {
         "sourceTypeOverride": "S3",
+        "artifactsOverride": {"type": "NO_ARTIFACTS"},  # the image is pushed by the build itself
+        "secondaryArtifactsOverride": [],
+        "secondarySourcesOverride": [],
         "buildspecOverride": buildspec(order.context),
         "privilegedModeOverride": True,  # without it no Docker daemon runs in the build
         **config,

@@ -27,6 +27,12 @@ NOT_A_NAME_CHARACTER = re.compile(r"[^a-zA-Z0-9]+")
 def job_name(base: str, run: RunIdentity, ordinal: int) -> str:
     """Return the name of a run's training job, at most 63 characters.
 
+    A generation is told by ``max_tries`` alone, which automatic retries leave and clearing sets to the tries so far
+    plus the task's ``retries``: who lowers ``retries`` by just those tries before clearing gets the name of the
+    generation before. Nothing else that Airflow tells a task would do better: the run's ``clear_number`` also rises
+    when another task of the run is cleared, and a retry would then miss its job. So the hook that adopts a completed
+    job says it as a warning; clearing once more makes a new name.
+
     :param base: readable beginning; cut where it does not fit
     :param ordinal: 1 for the first job of this task's generation, one more past each job that ended Failed or Stopped
     """

@@ -50,10 +50,13 @@ def read_predictions(body: bytes, content_type: str) -> list[Prediction]:
 def is_correct(label: str, prediction: Prediction, tolerance: float | None = None) -> bool:
     """Say whether the prediction is the label.
 
-    Without a tolerance, text is compared as text and ``1`` equals ``1.0``.
+    Without a tolerance, text is compared as text and ``1`` equals ``1.0``. JSON's ``true`` and ``false`` are the labels
+    of these names in any case, and 1 and 0.
 
     :param tolerance: the largest absolute difference of a regression that still counts as right
     """
+    if isinstance(prediction, bool):
+        return label.lower() == str(prediction).lower() or _number(label) == float(prediction)
     given = str(prediction).strip()
     if tolerance is None and given == label:
         return True

@@ -19,7 +19,7 @@ from sagemaker_byoc.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["as_mapping", "conform"]
+__all__ = ["as_mapping", "conform", "require_text"]
 
 FEW = 12
 INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
@@ -53,6 +53,18 @@ def as_mapping(given: Any, field: str) -> Mapping[str, Any]:
         return given
     remedy = "A template renders to text unless the DAG has render_template_as_native_obj=True."
     raise RequestError(field, given, "an object (a dict)", remedy if isinstance(given, str) else "")
+
+
+def require_text(given: Any, field: str, allowed: str) -> str:
+    """Return what was given, if it is text that is not empty.
+
+    :param field: how the message names it
+    :param allowed: what the text should be, for the message
+    :raises RequestError: it is something else, for example None or an empty template
+    """
+    if isinstance(given, str) and given.strip():
+        return given
+    raise RequestError(field, given, allowed)
 
 
 def combined(problems: Sequence[RequestError]) -> RequestError:

@@ -13,7 +13,7 @@ from sagemaker_byoc.errors import SageMakerByocError, TrainingJobFailedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["fail_fast", "is_permanent"]
+__all__ = ["CREDENTIAL_CODES", "aws_code", "fail_fast", "is_permanent"]
 
 PERMANENT_CODES = frozenset(
     {
@@ -22,22 +22,33 @@ PERMANENT_CODES = frozenset(
         "ClientException",
         "InvalidInputException",
         "InvalidParameterException",
-        "InvalidSignatureException",
         "ModelError",
         "NoSuchBucket",
         "NoSuchKey",
         "RepositoryNotFoundException",
         "ResourceNotFound",
         "ResourceNotFoundException",
-        "SignatureDoesNotMatch",
         "UnknownOperationException",
-        "UnrecognizedClientException",
         "ValidationError",
         "ValidationException",
     }
 )
 """Error codes that speak of the request, not of the moment. ResourceLimitExceeded is not among them: a quota is often
-used up by jobs that end. ExpiredToken is not either: the next try has a new one."""
+used up by jobs that end."""
+
+CREDENTIAL_CODES = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+"""Error codes that speak of the key a call was signed with. They pass: a key is rotated, or a connection corrected,
+while a wait goes on, and ``AwsConnection`` then makes a new client."""
 
 
 def is_permanent(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ it reads an Airflow context as the mapping that it is.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class RunIdentity:
     :param map_index: -1 for a task that is not mapped
     :param logical_date: ISO 8601, None for a run that was triggered without one
     :param run_type: ``manual``, ``scheduled``, ``backfill`` or ``asset_triggered``
+    :param try_number: counts all tries, 1 for the first; no part of the identity
+    :param data_date: ISO 8601, the begin of the run's data interval, else its logical date. The two differ for a run
+        that was triggered by hand: its logical date is the moment of that, its data are of the last whole interval
     """
 
     dag_id: str
@@ -40,12 +43,15 @@ class RunIdentity:
     max_tries: int = 0
     logical_date: str | None = None
     run_type: str = "manual"
+    try_number: int = 1
+    data_date: str | None = None
 
     @classmethod
     def of(cls, context: Mapping[str, Any]) -> RunIdentity:
         """Read the identity from the context that Airflow gives to a running task."""
         ti, dag_run = context["ti"], context["dag_run"]
         logical_date = dag_run.logical_date
+        data_date = dag_run.data_interval_start or logical_date
         return cls(
             dag_id=ti.dag_id,
             run_id=ti.run_id,
@@ -54,12 +60,22 @@ class RunIdentity:
             max_tries=ti.max_tries,
             logical_date=logical_date.isoformat() if logical_date else None,
             run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+            try_number=ti.try_number,
+            data_date=data_date.isoformat() if data_date else None,
         )
 
     @property
     def key(self) -> str:
         """Return the text that is the same for all automatic tries of this task and different for any other."""
         return "\n".join([self.dag_id, self.run_id, self.task_id, str(self.map_index), str(self.max_tries)])
+
+    def earlier_generations(self) -> list[RunIdentity]:
+        """Return what this task may have been before a person cleared it; nothing on a first try.
+
+        Clearing sets ``max_tries`` to the tries so far and the task's ``retries``. How many each generation used is not
+        told, so every smaller number is one that may have been.
+        """
+        return [replace(self, max_tries=number) for number in range(self.max_tries if self.try_number > 1 else 0)]
 
     def tags(self, own: Sequence[dict[str, str]] | None = None) -> list[dict[str, str]]:
         """Return AWS tags that say where a resource comes from; characters that a tag may not hold become ``_``.

@@ -40,20 +40,24 @@ class Limits:
     :param minimum_accuracy: lowest share of right answers, 0 to 1
     :param maximum_latency_ms: highest 95th percentile of a request's time; None sets no limit
     :param minimum_records: fewest records that say anything
+    :param tolerance: of a regression, the largest difference that counts as right
     :raises RequestError: a limit that nothing, or everything, would pass
     """
 
     minimum_accuracy: float = 0.9
     maximum_latency_ms: float | None = None
-    minimum_records: int = 1
+    minimum_records: float = 1
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.minimum_accuracy <= 1.0:
             raise RequestError("minimum_accuracy", self.minimum_accuracy, "a share from 0 to 1, for example 0.9")
         if self.maximum_latency_ms is not None and not self.maximum_latency_ms > 0:
             raise RequestError("maximum_latency_ms", self.maximum_latency_ms, "more than 0, or None for no limit")
-        if self.minimum_records < 1:
-            raise RequestError("minimum_records", self.minimum_records, "1 or more")
+        if self.minimum_records < 1 or self.minimum_records != int(self.minimum_records):
+            raise RequestError("minimum_records", self.minimum_records, "a whole number, 1 or more")
+        if self.tolerance is not None and self.tolerance < 0:
+            raise RequestError("tolerance", self.tolerance, "0 or more, or None for exact answers")
 
 
 @dataclass(frozen=True)
@@ -163,11 +167,14 @@ def number(field: str, given: float | str | None, missing: float | None = None) 
     """Read a number that a template has turned into text.
 
     :param missing: what an empty text or ``None`` stands for
-    :raises RequestError: it is no number
+    :raises RequestError: it is no number, or none that is finite
     """
     if given is None or str(given).strip() in ("", "None"):
         return missing
     try:
-        return float(given)
+        value = float(given)
     except ValueError as error:
         raise RequestError(field, given, "a number") from error
+    if not math.isfinite(value):
+        raise RequestError(field, given, "a finite number")
+    return value

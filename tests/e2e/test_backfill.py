@@ -9,6 +9,7 @@ from local_stack.airflow_parts import airflow_command
 from local_stack.home import CHECKOUT
 from local_stack.stack import DAG_ID
 from tests.e2e.probe import aws, until
+from tests.support.readme import command
 
 if TYPE_CHECKING:
     from local_stack.stack import Stack
@@ -26,9 +27,8 @@ def backfill_runs(stack: Stack) -> list[dict[str, Any]]:
 
 def test_three_days_train_on_their_own_partitions(stack: Stack) -> None:
     """Three days through Airflow's own command give three runs, three jobs and three partitions."""
-    dates = ["--from-date", DAYS[0], "--to-date", DAYS[-1]]
-    command = airflow_command("backfill", "create", "--dag-id", DAG_ID, *dates, "--max-active-runs", "1")
-    subprocess.run(command, env=stack.environment, cwd=CHECKOUT, check=True, capture_output=True)
+    typed = command("airflow backfill").split()
+    subprocess.run(airflow_command(*typed[1:]), env=stack.environment, cwd=CHECKOUT, check=True, capture_output=True)
     runs = until(lambda: backfill_runs(stack), "all runs of the backfill end", 480)
     assert [run["state"] for run in runs] == ["success"] * len(DAYS)
     sagemaker = aws(stack, "sagemaker")

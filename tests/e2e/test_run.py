@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from local_stack.home import CHECKOUT
+from tests.support.readme import command
 
 TASKS = {
     "build_push_image",
@@ -25,7 +26,9 @@ TASKS = {
 @pytest.fixture(scope="module")
 def output() -> str:
     """Return what ``make run`` prints; it has to end with success."""
-    made = subprocess.run(["make", "run"], cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=600)
+    made = subprocess.run(
+        command("make run").split(), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=600
+    )
     assert made.returncode == 0, made.stdout + made.stderr
     return made.stdout
 

@@ -66,9 +66,19 @@ def test_no_process_is_left(kept_up: subprocess.Popen[str], tmp_path: Path, numb
     until(lambda: not of_home(tmp_path), "every process of the stack has ended", 60)
 
 
+def test_the_buttons_to_the_console_work_from_the_plugins_folder(stack: Stack) -> None:
+    """Airflow keeps text and address of a link and needs no installed provider to show it."""
+    run = Run.start(stack, "train_probe")
+    assert run.wait() == "success"
+    name = run.xcom("create_training_job")
+    links = stack.airflow.call("GET", f"{run.path}/taskInstances/wait_for_training/links")["extra_links"]
+    assert links["SageMaker training job"].endswith(f"#/jobs/{name}")
+    assert "CloudWatch log" in links
+
+
 def test_everything_listens_on_loopback_only(stack: Stack) -> None:
     """Neither Airflow, nor the local AWS, nor a container is reachable from another machine."""
-    run = Run.start(stack, "train_probe")
+    run = Run.start(stack, "sagemaker_retrain", partition="2026-01-03")
     assert run.wait() == "success"
     parts = [psutil.Process(process.pid) for process in stack.processes.running.values()]
     family = [process for part in parts for process in [part, *part.children(recursive=True)]]
@@ -78,5 +88,6 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
         for connection in process.net_connections()
         if connection.status == psutil.CONN_LISTEN
     ]
-    assert len(addresses) >= 2
+    # API server, local AWS, and the container that serves the endpoint
+    assert len(addresses) >= 3
     assert all(address.startswith("127.") or address == "::1" for address in addresses), addresses

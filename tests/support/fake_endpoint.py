@@ -35,13 +35,13 @@ class FakeEndpoint:
         *,
         pending: str | None = None,
         reason: str = "",
-        logical_date: str = "",
+        data_date: str = "",
         keep_tags: bool = False,
     ) -> None:
         """Put the endpoint into a state."""
         self._states = [_state(status, config, pending, reason)]
         if not keep_tags:
-            self._aws.on("ListTags", {"Tags": [{"Key": "airflow:logical_date", "Value": logical_date}]})
+            self._aws.on("ListTags", {"Tags": [{"Key": "data_date", "Value": data_date}]})
 
     def goes_through(self, *states: tuple[str, str] | None, reason: str = "") -> None:
         """Show one state after another, one for each look; the last one stays. None is an endpoint that is gone."""

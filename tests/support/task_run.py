@@ -24,6 +24,7 @@ class TaskRun:
     """One task of one run, as the task itself sees it.
 
     :param max_tries: raised by clearing the task
+    :param try_number: counts all tries, also across a clear
     :param xcoms: what the task pushed by itself
     :param deferrals: the triggers that it waited with
     """
@@ -31,7 +32,9 @@ class TaskRun:
     task_id: str = "task"
     run_id: str = "scheduled__2026-01-02"
     logical_date: datetime | None = datetime(2026, 1, 2, tzinfo=timezone.utc)
+    data_interval_start: datetime | None = None
     max_tries: int = 2
+    try_number: int = 1
     xcoms: dict[str, Any] = field(default_factory=dict)
     deferrals: list[BaseTrigger] = field(default_factory=list)
 
@@ -44,10 +47,15 @@ class TaskRun:
             task_id=self.task_id,
             map_index=-1,
             max_tries=self.max_tries,
-            try_number=1,
+            try_number=self.try_number,
             xcom_push=lambda key, value: self.xcoms.update({key: json.loads(json.dumps(value))}),
         )
-        dag_run = SimpleNamespace(logical_date=self.logical_date, run_type="scheduled", run_id=self.run_id)
+        dag_run = SimpleNamespace(
+            logical_date=self.logical_date,
+            data_interval_start=self.data_interval_start,
+            run_type="scheduled",
+            run_id=self.run_id,
+        )
         return {"ti": task_instance, "task_instance": task_instance, "dag_run": dag_run, "run_id": self.run_id}
 
     def of(self, operator: BaseOperator) -> Any:

@@ -17,11 +17,14 @@ from urllib.parse import quote
 
 from local_aws.codebuild.project import (
     Projects,
+    check_artifacts,
+    check_logs,
     check_source,
     check_variables,
     invalid_input,
     next_token,
     read_token,
+    refuse_members,
 )
 from local_aws.codebuild.record import BuildRecord
 from local_aws.codebuild.run import BuildRun, Workplace
@@ -41,6 +44,13 @@ __all__ = ["Builds"]
 _PAGE = 100
 _TOKEN_SECONDS = 300.0
 """How long an idempotency token counts (API reference, StartBuild)."""
+_MISSING_HERE = {
+    "secondarySourcesOverride": "put everything into one source",
+    "secondarySourcesVersionOverride": "put everything into one source",
+    "secondaryArtifactsOverride": "upload files with commands of the buildspec",
+    "sourceVersion": "give the object its own key",
+    "debugSessionEnabled": "leave it out",
+}
 _BIN = Path(__file__).with_name("bin")
 _PASSED_ON = ("HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "XDG_CONFIG_HOME")
 _PASSED_ON_PREFIXES = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
@@ -67,7 +77,6 @@ class Builds:
         self._images = images
         self._directory = cloud.state_dir / "builds"
         self._register = ProcessRegister(self._directory / "running")
-        self._register.reap()
         self._builds: dict[str, _Build] = {}
         self._lock = threading.Lock()
 
@@ -81,6 +90,10 @@ class Builds:
             "StopBuild": self._stop,
         }
 
+    def reap(self) -> None:
+        """Kill what an earlier life of this state directory left running."""
+        self._register.reap()
+
     def close(self) -> None:
         """End every running build."""
         with self._lock:
@@ -92,8 +105,7 @@ class Builds:
         project = self._projects.get(request["projectName"].rpartition("/")[2])
         source = _source(project, request)
         check_source(source)
-        variables = request.get("environmentVariablesOverride", [])
-        check_variables(variables)
+        _check_overrides(request)
         with self._lock:
             known = self._known(request)
             if known is not None:
@@ -121,7 +133,7 @@ class Builds:
         variables = _joined(
             project["environment"].get("environmentVariables", []), request.get("environmentVariablesOverride", [])
         )
-        group = f"/aws/codebuild/{name}"
+        log_names = _log_names(request.get("logsConfigOverride", project.get("logsConfig", {})), name, identity)
         record = BuildRecord(
             {
                 "id": f"{name}:{identity}",
@@ -132,9 +144,9 @@ class Builds:
                 "source": source,
                 "artifacts": {"location": ""},
                 "cache": project["cache"],
-                "environment": {**project["environment"], "environmentVariables": variables},
+                "environment": {**_environment(project, request), "environmentVariables": variables},
                 "serviceRole": request.get("serviceRoleOverride", project["serviceRole"]),
-                "logs": self._logs(group, identity),
+                "logs": self._logs(*log_names),
                 "timeoutInMinutes": timeout,
                 "queuedTimeoutInMinutes": project["queuedTimeoutInMinutes"],
                 "initiator": "local",
@@ -145,9 +157,9 @@ class Builds:
         place = Workplace(
             self._cloud,
             self._register,
-            LogStream(self._cloud, group, identity),
+            LogStream(self._cloud, *log_names),
             self._directory / identity,
-            self._environment(record.describe()),
+            self._variables(record.describe(), self._directory / identity / "logins"),
             own,
             source,
             timeout,
@@ -167,7 +179,7 @@ class Builds:
             "cloudWatchLogs": {"status": "ENABLED"},
         }
 
-    def _environment(self, build: Mapping[str, Any]) -> dict[str, str]:
+    def _variables(self, build: Mapping[str, Any], logins: Path) -> dict[str, str]:
         """Return what every command of a build has, besides its own variables and those of the buildspec."""
         kept = {
             name: value
@@ -198,7 +210,7 @@ class Builds:
             "LOCAL_AWS_SOURCE": str(_BIN.parents[2]),
             "LOCAL_AWS_IMAGES": str(self._images.directory),
             "LOCAL_AWS_CACHE": str(self._images.cache_dir),
-            "LOCAL_AWS_LOGINS": str(self._directory / build["logs"]["streamName"] / "logins"),
+            "LOCAL_AWS_LOGINS": str(logins),
         }
 
     def _batch_get(self, request: Request) -> Response:
@@ -238,6 +250,33 @@ def _source(project: Mapping[str, Any], request: Request) -> dict[str, Any]:
         if override in request:
             source[member] = request[override]
     return source
+
+
+def _check_overrides(request: Request) -> None:
+    check_variables(request.get("environmentVariablesOverride", []))
+    check_artifacts(request.get("artifactsOverride", {"type": "NO_ARTIFACTS"}))
+    check_logs(request.get("logsConfigOverride", {}))
+    refuse_members(request, _MISSING_HERE)
+
+
+def _environment(project: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """Return the environment as the build shows it; commands run on this machine whatever it says."""
+    environment = dict(project["environment"])
+    for member in ("image", "type", "computeType", "privilegedMode"):
+        override = f"{'environmentType' if member == 'type' else member}Override"
+        if override in request:
+            environment[member] = request[override]
+    return environment
+
+
+def _log_names(logs: Mapping[str, Any], project_name: str, identity: str) -> tuple[str, str]:
+    """Return log group and stream; a stream name from the request is the first part of it, as on AWS.
+
+    :param logs: ``LogsConfig``
+    """
+    cloud_watch = logs.get("cloudWatchLogs", {})
+    group = cloud_watch.get("groupName", f"/aws/codebuild/{project_name}")
+    return group, "/".join([*filter(None, [cloud_watch.get("streamName")]), identity])
 
 
 def _joined(*variables: Any) -> list[dict[str, str]]:

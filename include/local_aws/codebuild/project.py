@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,31 @@ if TYPE_CHECKING:
     from local_aws.cloud import Cloud
     from local_aws.service import Operation, Request, Response
 
-__all__ = ["Projects", "check_source", "check_variables", "invalid_input"]
+__all__ = [
+    "Projects",
+    "check_artifacts",
+    "check_logs",
+    "check_source",
+    "check_variables",
+    "invalid_input",
+    "refuse_members",
+]
 
 _PAGE = 100
 _DEFAULT_TIMEOUT_MINUTES = 60
 _DEFAULT_QUEUED_MINUTES = 480
 _SOURCES = ("S3", "NO_SOURCE")
+_MISSING_HERE = {
+    "secondarySources": "put everything into one source",
+    "secondarySourceVersions": "put everything into one source",
+    "secondaryArtifacts": "upload files with commands of the buildspec",
+    "sourceVersion": "give the object its own key",
+    "fileSystemLocations": "fetch files with commands of the buildspec",
+}
+_GROUP = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
+_STREAM = re.compile(r"[^:*]{1,400}")
+"""Names that CloudWatch Logs takes (API reference, CreateLogGroup and CreateLogStream); of the stream's 512 characters
+the rest is for the build's number."""
 
 
 def invalid_input(message: str) -> AwsError:
@@ -57,6 +77,46 @@ def check_variables(variables: Sequence[Mapping[str, str]]) -> None:
         kind = variable.get("type", "PLAINTEXT")
         if kind != "PLAINTEXT":
             message = f"Environment variable {variable['name']} has type {kind}: the local AWS supports PLAINTEXT only"
+            raise invalid_input(message)
+
+
+def check_artifacts(artifacts: Mapping[str, Any]) -> None:
+    """Refuse artifacts, since nothing here stores them.
+
+    :raises AwsError: ``InvalidInputException``
+    """
+    kind = artifacts["type"]
+    if kind != "NO_ARTIFACTS":
+        message = f"Artifacts type {kind} is not supported by the local AWS: use NO_ARTIFACTS"
+        raise invalid_input(message)
+
+
+def check_logs(logs: Mapping[str, Any]) -> None:
+    """Refuse logs that would go elsewhere than to CloudWatch, or to a name that it does not take.
+
+    :param logs: ``LogsConfig``
+    :raises AwsError: ``InvalidInputException``
+    """
+    if logs.get("s3Logs", {}).get("status") == "ENABLED":
+        raise invalid_input("Logs in S3 are not supported by the local AWS: disable s3Logs")
+    cloud_watch = logs.get("cloudWatchLogs", {})
+    if cloud_watch.get("status") == "DISABLED":
+        raise invalid_input("The local AWS always keeps the logs in CloudWatch Logs: enable cloudWatchLogs")
+    for member, allowed in (("groupName", _GROUP), ("streamName", _STREAM)):
+        if member in cloud_watch and not allowed.fullmatch(cloud_watch[member]):
+            message = f"cloudWatchLogs.{member} is {cloud_watch[member]!r}; it must match {allowed.pattern}"
+            raise invalid_input(message)
+
+
+def refuse_members(request: Mapping[str, Any], missing: Mapping[str, str]) -> None:
+    """Refuse members that would make the build another one.
+
+    :param missing: member → what to do instead
+    :raises AwsError: ``InvalidInputException``
+    """
+    for member, instead in missing.items():
+        if request.get(member):
+            message = f"{member} is not supported by the local AWS: {instead}"
             raise invalid_input(message)
 
 
@@ -151,16 +211,15 @@ class Projects:
     def _check(self, project: Mapping[str, Any]) -> None:
         check_source(project["source"])
         check_variables(project["environment"].get("environmentVariables", []))
-        artifacts = project["artifacts"]["type"]
-        if artifacts != "NO_ARTIFACTS":
-            message = f"Artifacts type {artifacts} is not supported by the local AWS: use NO_ARTIFACTS"
-            raise invalid_input(message)
+        check_artifacts(project["artifacts"])
+        check_logs(project.get("logsConfig", {}))
+        refuse_members(project, _MISSING_HERE)
         self._check_role(project["serviceRole"])
 
     def _check_role(self, role: str) -> None:
         try:
             self._cloud.client("iam").get_role(RoleName=role.rpartition("/")[2])
-        except botocore.exceptions.ClientError as error:
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             message = (
                 f"CodeBuild is not authorized to perform: sts:AssumeRole on service role {role}; it does not exist"
             )

@@ -29,6 +29,10 @@ class CodeBuildService:
         self._builds = Builds(cloud, projects, images)
         self.operations: dict[str, Operation] = {**projects.operations, **self._builds.operations}
 
+    def start(self) -> None:
+        """End the builds that an earlier life left running."""
+        self._builds.reap()
+
     def close(self) -> None:
         """End every running build."""
         self._builds.close()

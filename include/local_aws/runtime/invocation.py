@@ -6,6 +6,10 @@ instance was chosen.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import socket
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +19,7 @@ import urllib3
 from local_aws.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["Invocation", "invoke"]
 
@@ -41,6 +45,7 @@ _TIMED_OUT = (
     "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 _NO_ANSWER = "The container primary closed the connection without an answer"
+_TOO_LARGE = f"The answer of container primary has more than {_MOST_BODY_BYTES} bytes, the most that are allowed"
 
 
 @dataclass(frozen=True)
@@ -88,49 +93,84 @@ class Invocation:
         )
 
 
-def invoke(
-    connections: urllib3.HTTPConnectionPool, request: Mapping[str, Any], *, timeout_seconds: float = _TIMEOUT_SECONDS
-) -> Invocation:
-    """Send a request to ``/invocations`` and return whatever comes of it.
+class _TooLargeError(Exception):
+    """The answer has more bytes than a client may get."""
 
+
+def invoke(
+    address: tuple[str, int], request: Mapping[str, Any], *, timeout_seconds: float = _TIMEOUT_SECONDS
+) -> Invocation:
+    """Send a request to ``/invocations`` once and return whatever comes of it.
+
+    A request is never sent again: the container may have acted on it before it failed.
+
+    :param address: host and port of the container
     :param request: InvokeEndpoint's; every header that it does not have a member for stays behind
+    :param timeout_seconds: from the connection to the last byte of the answer
     """
     headers = {header: request[member] for member, header in _HEADERS.items() if request.get(member)}
     began = time.perf_counter()
     try:
-        answer = _send(connections, request["Body"], headers, timeout_seconds)
-        invocation = Invocation(answer.status, answer.data, answer.headers, time.perf_counter() - began)
-    except urllib3.exceptions.ReadTimeoutError:
-        return Invocation(0, _TIMED_OUT.encode(), {}, time.perf_counter() - began)
-    except (urllib3.exceptions.HTTPError, OSError) as error:
+        status, body, answered = _exchange(address, request["Body"], headers, timeout_seconds)
+    except TimeoutError:
+        status, body, answered = 0, _TIMED_OUT.encode(), {}
+    except _TooLargeError:
+        status, body, answered = 500, _TOO_LARGE.encode(), {}
+    except (http.client.HTTPException, OSError) as error:
         # What AWS says then is not known.
-        text = f"{_NO_ANSWER} ({type(error).__name__})"
-        return Invocation(500, text.encode(), {}, time.perf_counter() - began)
-    if len(invocation.body) > _MOST_BODY_BYTES:
-        text = (
-            f"The answer of container primary has {len(invocation.body)} bytes; at most {_MOST_BODY_BYTES} are allowed"
-        )
-        return Invocation(500, text.encode(), {}, invocation.seconds)
-    return invocation
+        status, body, answered = 500, f"{_NO_ANSWER} ({type(error).__name__})".encode(), {}
+    return Invocation(status, body, answered, time.perf_counter() - began)
 
 
-def _send(
-    connections: urllib3.HTTPConnectionPool, body: bytes, headers: Mapping[str, str], timeout_seconds: float
-) -> Any:
-    def send() -> Any:
-        return connections.urlopen(
-            "POST",
-            "/invocations",
-            body=body,
-            headers=dict(headers),
-            timeout=urllib3.Timeout(total=timeout_seconds),
-            retries=False,
-            redirect=False,
-            decode_content=False,
-        )
+def _exchange(
+    address: tuple[str, int], body: bytes, headers: Mapping[str, str], timeout_seconds: float
+) -> tuple[int, bytes, Mapping[str, str]]:
+    """Return status, body and headers.
 
+    Each request has a connection of its own. On one that was used before, a server that closes it for being idle could
+    not be told from one that broke down over the request.
+    """
+    connection = http.client.HTTPConnection(*address, timeout=timeout_seconds)
+    with contextlib.closing(connection), _time_limit(connection, timeout_seconds):
+        with contextlib.suppress(BrokenPipeError):
+            # A container may refuse a body that it has not read to its end.
+            connection.request("POST", "/invocations", body, dict(headers))
+        with connection.getresponse() as answer:
+            return answer.status, _read(answer), urllib3.HTTPHeaderDict(answer.getheaders())
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    body = answer.read(_MOST_BODY_BYTES + 1)
+    if len(body) > _MOST_BODY_BYTES:
+        raise _TooLargeError
+    if answer.length:
+        # ``read`` with a limit does not complain of what Content-Length promised and did not come.
+        raise http.client.IncompleteRead(body, answer.length)
+    return body
+
+
+@contextlib.contextmanager
+def _time_limit(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """Connect, and hang up when the time is over: a socket's own timeout begins anew with every byte.
+
+    :raises TimeoutError: when the block was not done by then, even if all it saw was the end of the answer
+    """
+    deadline = time.monotonic() + seconds
+    connection.connect()
+    clock = threading.Timer(max(0.0, deadline - time.monotonic()), _hang_up, [connection.sock])
+    clock.daemon = True
+    clock.start()
     try:
-        return send()
-    except urllib3.exceptions.ProtocolError:
-        # A server may close an idle connection in the moment it is used again; a fresh one settles the matter.
-        return send()
+        yield
+    except (http.client.HTTPException, OSError):
+        if time.monotonic() < deadline:
+            raise
+    finally:
+        clock.cancel()
+    if time.monotonic() >= deadline:
+        raise TimeoutError
+
+
+def _hang_up(line: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)

@@ -38,6 +38,9 @@ class RuntimeService:
         self._metrics = InvocationMetrics(endpoints.cloud)
         self.operations: dict[str, Operation] = {"InvokeEndpoint": self._invoke}
 
+    def start(self) -> None:
+        """Nothing is left from an earlier life."""
+
     def close(self) -> None:
         """Send the last metrics."""
         self._metrics.close()
@@ -49,7 +52,7 @@ class RuntimeService:
         _refuse_missing(request)
         try:
             with endpoint.lease(request.get("TargetVariant")) as (variant, instance):
-                invocation = invoke(instance.connections(), request)
+                invocation = invoke(instance.address, request)
         except FleetClosedError as error:
             raise self._not_found(name) from error
         except NoInstanceError as error:

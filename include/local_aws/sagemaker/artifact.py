@@ -79,7 +79,7 @@ class Artifact:
         archive = scratch / f"{self.name}.tar.gz"
         with tarfile.open(archive, "w:gz", compresslevel=_GZIP_LEVEL) as tar:
             for name, path in files.items():
-                tar.add(path, name, recursive=False, filter=_as_root)
+                _add(tar, path, name)
         s3.upload_file(str(archive), self.location.bucket, self.location.key)
         archive.unlink()
 
@@ -87,6 +87,8 @@ class Artifact:
         for name, path in files.items():
             if path.is_file():
                 s3.upload_file(str(path), self.location.bucket, f"{self.location.key}{name}")
+            elif not path.is_dir():
+                _warn_of_no_data(path)
 
 
 def _merged(directories: Sequence[Path]) -> dict[str, Path]:
@@ -101,10 +103,24 @@ def _merged(directories: Sequence[Path]) -> dict[str, Path]:
     return files
 
 
-def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Give everything to root, as on the platform; sockets and pipes are no data."""
-    if not (member.isreg() or member.isdir() or member.issym()):
-        return None
+def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
+    """Add one member, given to root as on the platform; sockets and pipes are no data."""
+    # The stub does not know that a socket makes no member.
+    member: tarfile.TarInfo | None = tar.gettarinfo(path, name)
+    if member is None or not (member.isreg() or member.islnk() or member.isdir() or member.issym()):
+        _warn_of_no_data(path)
+        return
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
-    return member
+    if member.islnk():
+        # A second name of a file is packed as a file: who takes only files out of a model would lose a link.
+        member.type, member.linkname, member.size = tarfile.REGTYPE, "", path.stat().st_size
+    if not member.isreg():
+        tar.addfile(member)
+        return
+    with path.open("rb") as content:
+        tar.addfile(member, content)
+
+
+def _warn_of_no_data(path: Path) -> None:
+    _logger.warning("%s is neither a file nor a directory and is left out", path)

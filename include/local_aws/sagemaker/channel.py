@@ -55,7 +55,7 @@ def find_objects(s3: Any, channel: Mapping[str, Any]) -> list[S3Object]:
             objects = _manifest_objects(s3, location)
         else:
             objects = [S3Object(S3Location(location.bucket, key), location.relative(key)) for key in location.keys(s3)]
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError) as error:
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError, RecursionError) as error:
         message = f"Failed to list {source['S3Uri']}: {error}"
         raise DownloadError(message) from error
     if "ShuffleConfig" in channel:

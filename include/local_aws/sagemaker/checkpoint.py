@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import boto3.exceptions
 import botocore.exceptions
 
-from local_aws.sagemaker.channel import S3Object, download
+from local_aws.sagemaker.channel import DownloadError, S3Object, download
 from local_aws.sagemaker.s3_location import S3Location
 
 if TYPE_CHECKING:
@@ -52,11 +52,18 @@ class CheckpointSync:
         :return: the URIs of the objects
         :raises DownloadError: when S3 refuses
         """
-        objects = [self._object(key) for key in self._folder().keys(self._s3)]
+        objects = self._objects()
         for directory in self._known:
             download(self._s3, objects, directory)
             self._known[directory] = dict(_files(directory))
         return [str(item.location) for item in objects]
+
+    def _objects(self) -> list[S3Object]:
+        try:
+            return [self._object(key) for key in self._folder().keys(self._s3)]
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            message = f"Failed to list {self._location}: {error}"
+            raise DownloadError(message) from error
 
     def start(self) -> None:
         """Begin to copy out, about once a second."""

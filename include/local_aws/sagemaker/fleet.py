@@ -159,9 +159,12 @@ class Fleet:
             return self._variants[name]
         fleets = self.variants
         weights = [fleet.weight if fleet.instances else 0.0 for fleet in fleets]
-        if not sum(weights):
+        most = max(weights)
+        if not most:
             raise NoInstanceError("no variant with a weight above 0 has a healthy instance at the moment")
-        return random.choices(fleets, weights)[0]  # noqa: S311 - it spreads load, it keeps no secret
+        # As shares of the largest: the sum of weights near a float's limit would be infinite.
+        shares = [weight / most for weight in weights]
+        return random.choices(fleets, shares)[0]  # noqa: S311 - it spreads load, it keeps no secret
 
     def _add(self, counts: dict[str, int]) -> None:
         """Start instances together; they get traffic only when all of them are healthy."""

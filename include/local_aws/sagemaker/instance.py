@@ -39,7 +39,6 @@ _STEADY_PING_SECONDS = 5.0
 _FAILED_PINGS = 3
 """AWS says neither how often it pings nor how many failures it forgives; these are guesses."""
 
-_MOST_CONNECTIONS = 128
 _LAST_OUTPUT_SECONDS = 5.0
 
 _logger = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ class Instance:
         self._engine = engine
         self._directory: Path = cloud.state_dir / "endpoints" / self.instance_id
         self._container: Container | None = None
-        self._connections: urllib3.HTTPConnectionPool | None = None
+        self._pings: urllib3.HTTPConnectionPool | None = None
         self._reader: threading.Thread | None = None
         self._closing = threading.Event()
         self._in_flight = 0
@@ -89,15 +88,16 @@ class Instance:
         """How many requests it is answering."""
         return self._in_flight
 
-    def connections(self) -> urllib3.HTTPConnectionPool:
-        """Return the connections to the container.
+    @property
+    def address(self) -> tuple[str, int]:
+        """Loopback host and port at which the container serves.
 
-        :raises InstanceError: when it has none yet
+        :raises InstanceError: when it is not started yet
         """
-        if self._connections is None:
+        if self._container is None:
             message = f"instance {self.instance_id} of variant {self._plan.variant} is not started"
             raise InstanceError(message)
-        return self._connections
+        return self._container.address
 
     def start(self, cancelled: threading.Event) -> None:
         """Start the container and wait until it is healthy.
@@ -116,7 +116,7 @@ class Instance:
                     image=plan.image,
                     arguments=("serve",),
                     ml_dir=self._directory,
-                    environment=plan.container.environment,
+                    environment=self._environment(),
                     read_only_model=True,
                 )
             )
@@ -162,13 +162,23 @@ class Instance:
             self._container.stop(grace_seconds)
         if self._reader is not None:
             self._reader.join(_LAST_OUTPUT_SECONDS)
-        if self._connections is not None:
-            self._connections.close()
+        if self._pings is not None:
+            self._pings.close()
         _remove(self._directory)
+
+    def _environment(self) -> dict[str, str]:
+        """Return the container's variables: what a training container gets too, and the model's own.
+
+        Which variables the platform adds is not public; that the model's role works in a container is.
+        """
+        variables = {"AWS_REGION": self._cloud.region}
+        if not self._plan.container.is_isolated:
+            variables.update(self._cloud.credentials())
+        return {**variables, **self._plan.container.environment}
 
     def _listen(self, container: Container) -> None:
         host, port = container.address
-        self._connections = urllib3.HTTPConnectionPool(host, port, maxsize=_MOST_CONNECTIONS, retries=False)
+        self._pings = urllib3.HTTPConnectionPool(host, port, maxsize=1, retries=False)
         log = LogStream(self._cloud, self._plan.log_group, f"{self._plan.variant}/{self.instance_id}")
         self._reader = threading.Thread(
             target=_read, args=(container, log), name=f"output {self.instance_id}", daemon=True
@@ -202,10 +212,10 @@ class Instance:
         on_failure(self)
 
     def _answers(self) -> bool:
+        if self._pings is None:
+            return False
         try:
-            answer = self.connections().urlopen(
-                "GET", "/ping", timeout=_PING_TIMEOUT_SECONDS, retries=False, redirect=False
-            )
+            answer = self._pings.urlopen("GET", "/ping", timeout=_PING_TIMEOUT_SECONDS, retries=False, redirect=False)
         except (urllib3.exceptions.HTTPError, OSError):
             return False
         return answer.status == 200

@@ -14,6 +14,7 @@ from local_aws.container import ContainerError
 from local_aws.errors import AwsError, validation
 from local_aws.sagemaker.listing import Listing
 from local_aws.sagemaker.model_data import ModelData
+from local_aws.sagemaker.program_text import check_program_text
 from local_aws.sagemaker.role import check_role
 
 if TYPE_CHECKING:
@@ -46,11 +47,13 @@ class HostedContainer:
 
     :param image: as the request gave it
     :param data: what lies in ``/opt/ml/model``, if anything
+    :param is_isolated: EnableNetworkIsolation
     """
 
     image: str
     environment: Mapping[str, str]
     data: ModelData | None
+    is_isolated: bool = False
 
 
 class Models:
@@ -85,8 +88,14 @@ class Models:
 
         :raises AwsError: ``ValidationException`` when there is no such model
         """
-        container = _only_container(self._find(name))
-        return HostedContainer(container["Image"], container.get("Environment", {}), ModelData.of(container))
+        model = self._find(name)
+        container = _only_container(model)
+        return HostedContainer(
+            container["Image"],
+            container.get("Environment", {}),
+            ModelData.of(container),
+            is_isolated=bool(model.get("EnableNetworkIsolation")),
+        )
 
     def _create(self, request: Request) -> Response:
         name = request["ModelName"]
@@ -165,11 +174,12 @@ def _only_container(request: Mapping[str, Any]) -> dict[str, Any]:
     if len(containers) > 1:
         message = f"Containers has {len(containers)} members: the local AWS runs models with one container only"
         raise AwsError("ValidationException", message)
-    container: dict[str, Any] = request.get("PrimaryContainer") or containers[0]
+    container: dict[str, Any] = request["PrimaryContainer"] if "PrimaryContainer" in request else containers[0]
     return container
 
 
 def _check_environment(environment: Mapping[str, str]) -> None:
+    check_program_text("primaryContainer.environment", environment.values())
     size = sum(len(key.encode()) + len(value.encode()) for key, value in environment.items())
     if size > _MOST_ENVIRONMENT_BYTES:
         message = f"Environment has {size} bytes; all keys and values together may have {_MOST_ENVIRONMENT_BYTES}"

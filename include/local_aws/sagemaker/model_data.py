@@ -74,7 +74,7 @@ class ModelData:
                 return
             if next(self.location.keys(s3), None) is not None:
                 return
-        except botocore.exceptions.ClientError as error:
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             raise self._missing() from error
         raise self._missing()
 
@@ -89,7 +89,7 @@ class ModelData:
                 self._unpack(s3, target)
             else:
                 self._download(s3, target)
-        except botocore.exceptions.ClientError as error:
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, OSError, ValueError) as error:
             message = (
                 f'Failed to download model data for container "container_1" from URL: "{self.location}". Please ensure '
                 "that there is an object located at the URL and that the role passed to CreateModel has permissions to "

@@ -26,7 +26,7 @@ def check_role(arn: str, cloud: Cloud) -> None:
     """
     try:
         role = cloud.client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]
-    except botocore.exceptions.ClientError as error:
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise _refusal(arn) from error
     if role["Arn"] != arn or not _trusts_sagemaker(role["AssumeRolePolicyDocument"]):
         raise _refusal(arn)

@@ -73,6 +73,9 @@ class SageMakerService:
         for resource in self._resources:
             self.operations.update(resource.operations)
 
+    def start(self) -> None:
+        """Nothing is left to clear away: the engine ends the containers of an earlier life."""
+
     def close(self) -> None:
         """End every running job and endpoint."""
         for resource in self._resources:

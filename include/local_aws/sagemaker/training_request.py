@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import botocore.exceptions
+
 from local_aws.container import ContainerError
 from local_aws.errors import AwsError, validation
 from local_aws.sagemaker.channel import DownloadError, find_objects
 from local_aws.sagemaker.cluster import Cluster
 from local_aws.sagemaker.metric import check_definitions
 from local_aws.sagemaker.ml_directory import ML_ROOT
+from local_aws.sagemaker.program_text import check_program_text
 from local_aws.sagemaker.role import check_role
 from local_aws.sagemaker.s3_location import S3Location
 from local_aws.sagemaker.training_config import channel_mode, checkpoint_path
@@ -49,7 +52,8 @@ def check_request(request: Mapping[str, Any], cloud: Cloud, engine: Engine) -> N
     _check_resources(request["ResourceConfig"])
     _check_stopping(request)
     _check_algorithm(request["AlgorithmSpecification"], engine)
-    _check_checkpoints(request)
+    check_program_text("environment", request.get("Environment", {}).values())
+    _check_checkpoints(request, cloud)
     _location(request["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
     check_role(request["RoleArn"], cloud)
     _check_channels(request, cloud)
@@ -112,6 +116,8 @@ def _check_algorithm(algorithm: Mapping[str, Any], engine: Engine) -> None:
     if "AlgorithmName" in algorithm:
         raise _missing_here("AlgorithmSpecification.AlgorithmName", "give TrainingImage")
     check_definitions(algorithm.get("MetricDefinitions", []))
+    for member in ("ContainerEntrypoint", "ContainerArguments"):
+        check_program_text(f"algorithmSpecification.{member[0].lower()}{member[1:]}", algorithm.get(member, ()))
     image = algorithm.get("TrainingImage", "")
     if "TrainingImageConfig" not in algorithm and not _ECR_IMAGE.fullmatch(image):
         raise validation(_BAD_IMAGE)
@@ -123,10 +129,20 @@ def _check_algorithm(algorithm: Mapping[str, Any], engine: Engine) -> None:
         raise validation(message) from error
 
 
-def _check_checkpoints(request: Mapping[str, Any]) -> None:
+def _check_checkpoints(request: Mapping[str, Any], cloud: Cloud) -> None:
     if "CheckpointConfig" not in request:
         return
-    _location(request["CheckpointConfig"]["S3Uri"], "checkpointConfig.s3Uri")
+    uri = request["CheckpointConfig"]["S3Uri"]
+    location = _location(uri, "checkpointConfig.s3Uri")
+    try:
+        cloud.client("s3").head_bucket(Bucket=location.bucket)
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        # Guess: AWS does not say whether it looks at the bucket before the job runs.
+        message = (
+            f'The bucket "{location.bucket}" of the S3 URL "{uri}" given in CheckpointConfig cannot be read. '
+            f"Please ensure that the bucket exists in the selected region ({cloud.region})."
+        )
+        raise validation(message) from error
     path = checkpoint_path(request)
     if not path.startswith(f"{ML_ROOT}/") or ".." in path.split("/"):
         what = f"CheckpointConfig.LocalPath {path!r} outside {ML_ROOT}"

@@ -54,6 +54,19 @@ class _FailureError(Exception):
     """The job fails; the text is its FailureReason."""
 
 
+class _ClosedError(Exception):
+    """The local AWS goes down, and the job ends without an end."""
+
+
+@dataclass(frozen=True)
+class _End:
+    """With what the job ends, in the words of ``TrainingState.end``."""
+
+    status: str
+    secondary: str
+    failure_reason: str | None = None
+
+
 def output_artifacts(request: Mapping[str, Any]) -> tuple[Artifact, Artifact]:
     """Return the model and the output data of a request."""
     output = request["OutputDataConfig"]
@@ -117,18 +130,32 @@ class TrainingRun:
 
     def _run(self) -> None:
         try:
-            self._walk()
+            end = self._end()
+        except _ClosedError:
+            self._clean_up()
+            return
+        # First the files: once the job has ended, another one may have its name and with it its directory.
+        self._clean_up()
+        self._state.end(end.status, end.secondary, end.failure_reason)
+
+    def _end(self) -> _End:
+        """Run the job and return with what it ends.
+
+        :raises _ClosedError: when nobody is left to be told
+        """
+        try:
+            return self._walk()
         except StopRequestedError:
-            self._state.end("Stopped", "Stopped")
+            return _End("Stopped", "Stopped")
         except _FailureError as failure:
-            self._end_failed(str(failure))
+            return self._fail(str(failure))
+        except _ClosedError:
+            raise
         except Exception:
             _logger.exception("The training job %s failed inside the local AWS", self._state.name)
-            self._end_failed("InternalServerError: We encountered an internal error. Please try again.")
-        finally:
-            self._clean_up()
+            return self._fail("InternalServerError: We encountered an internal error. Please try again.")
 
-    def _walk(self) -> None:
+    def _walk(self) -> _End:
         self._state.advance("Pending", "Training job waiting for capacity")
         self._state.advance("Pending", "Preparing the instances for training")
         self._prepare_hosts()
@@ -137,12 +164,15 @@ class TrainingRun:
         self._download()
         self._state.advance("Downloading", "Downloading the training image")
         self._state.advance("Training")
-        if not self._closing.is_set():
-            self._start_hosts()
+        self._refuse_when_closing()
+        self._start_hosts()
         outcome = self._wait(started)
+        self._refuse_when_closing()
+        return self._keep(outcome)
+
+    def _refuse_when_closing(self) -> None:
         if self._closing.is_set():
-            return
-        self._keep(outcome)
+            raise _ClosedError
 
     def _prepare_hosts(self) -> None:
         shutil.rmtree(self._root, ignore_errors=True)
@@ -172,6 +202,7 @@ class TrainingRun:
     def _download(self) -> None:
         try:
             for channel in self._request.get("InputDataConfig", []):
+                self._refuse_when_closing()
                 self._download_channel(channel)
             if "CheckpointConfig" in self._request:
                 self._copy_checkpoints_in()
@@ -248,7 +279,7 @@ class TrainingRun:
     def _max_runtime_seconds(self) -> float:
         return float(self._state.describe()["StoppingCondition"]["MaxRuntimeInSeconds"])
 
-    def _keep(self, outcome: str) -> None:
+    def _keep(self, outcome: str) -> _End:
         self._state.advance("Uploading")
         if self._checkpoints is not None:
             self._checkpoints.close()
@@ -260,17 +291,18 @@ class TrainingRun:
         except UploadError as error:
             message = f"ClientError: Artifact upload failed:{error}"
             raise _FailureError(message) from error
+        self._state.set_training_end()
         self._publish_metrics()
-        self._state.end("Completed" if outcome == "Completed" else "Stopped", outcome)
+        return _End("Completed" if outcome == "Completed" else "Stopped", outcome)
 
-    def _end_failed(self, reason: str) -> None:
+    def _fail(self, reason: str) -> _End:
         # The end of a failed job is the moment when the failure is seen.
         self._state.set_training_end()
         self._stop_hosts()
         if self._checkpoints is not None:
             self._checkpoints.close()
         self._publish_metrics()
-        self._state.end("Failed", "Failed", reason)
+        return _End("Failed", "Failed", reason)
 
     def _publish_metrics(self) -> None:
         self._metrics.flush()
@@ -285,6 +317,9 @@ class TrainingRun:
             thread.join()
 
     def _clean_up(self) -> None:
+        if self._checkpoints is not None:
+            # Whoever still watched the directory would take its end for a wish to delete every checkpoint.
+            self._checkpoints.close()
         shutil.rmtree(self._root, ignore_errors=True)
 
 

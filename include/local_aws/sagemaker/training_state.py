@@ -95,6 +95,10 @@ class TrainingState:
         with self._lock:
             if self._stop_requested and secondary not in {"Stopping", "Uploading"}:
                 raise StopRequestedError
+            if secondary == "Stopping":
+                # The API reference gives both statuses this value, and does not say that one may have it alone: so
+                # a job whose time is up has it in both too.
+                self._facts["TrainingJobStatus"] = "Stopping"
             self._open(secondary, message or MESSAGES[secondary])
             if secondary == "Downloading":
                 # The clock runs from the moment the instances are there.
@@ -110,9 +114,8 @@ class TrainingState:
             if self.is_terminal:
                 message = f"The request was rejected because the training job is in status {self.status}."
                 raise validation(message)
-            if not self._stop_requested:
+            if self.status != "Stopping":
                 self._stop_requested = True
-                self._facts["TrainingJobStatus"] = "Stopping"
                 self.advance("Stopping")
 
     @property

@@ -1,24 +1,33 @@
 """Where boto3 clients come from.
 
 Owns credentials, region and client settings by way of the Amazon provider's public ``AwsGenericHook``, which is
-imported when the first client is needed: parsing a DAG must not import boto3.
+imported when the first client is needed: parsing a DAG must not import boto3. Owns how long a client is kept, too: a
+triggerer lives for months, and meanwhile keys are rotated and connections edited.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.request import conform
+from sagemaker_byoc.retry import CREDENTIAL_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["AwsConnection"]
 
-_clients: dict[tuple[str, str], Any] = {}
+CLIENT_LIFETIME_SECONDS = 600.0
+"""How long an edited connection goes unnoticed; making a client costs a tenth of a second and a look into Airflow."""
+
+_clients: dict[tuple[str, str], tuple[Any, float]] = {}
+"""Client, and when it was made on the monotonic clock, by connection and service."""
+
 # Reentrant, since on_kill runs in a signal handler and may interrupt the making of a client.
 _making_clients = threading.RLock()
 
@@ -39,12 +48,19 @@ class AwsConnection:
     botocore_config: dict[str, Any] | None = None
 
     def client(self, service: str) -> Any:
-        """Return the boto3 client of a service, one for each connection in this process; safe in any thread."""
+        """Return the boto3 client of a service, one for each connection in this process; safe in any thread.
+
+        A client is made anew ten minutes after it was made, and after AWS has refused the key that it signs with: ask
+        for it before each call.
+        """
         key = (json.dumps(asdict(self), sort_keys=True), service)
         with _making_clients:
-            if key not in _clients:
-                _clients[key] = self._make_client(service)
-            return _clients[key]
+            client, made_at = _clients.get(key, (None, 0.0))
+            if client is None or time.monotonic() - made_at > CLIENT_LIFETIME_SECONDS:
+                client = self._make_client(service)
+                client.meta.events.register("after-call", partial(_drop_if_refused, key[0]))
+                _clients[key] = client, time.monotonic()
+            return client
 
     @property
     def region(self) -> str:
@@ -78,3 +94,11 @@ class AwsConnection:
             client_type=service,
             config=Config(**self.botocore_config) if self.botocore_config else None,
         ).get_conn()
+
+
+def _drop_if_refused(connection: str, parsed: Mapping[str, Any], **_: Any) -> None:
+    """Forget a connection's clients when AWS refused their key; botocore calls this with each parsed answer."""
+    if parsed.get("Error", {}).get("Code") in CREDENTIAL_CODES:
+        with _making_clients:
+            for key in [key for key in _clients if key[0] == connection]:
+                del _clients[key]

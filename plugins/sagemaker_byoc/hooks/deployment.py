@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.deployment import Step, fill_in_variants, is_older, next_step
+from sagemaker_byoc.deployment import Step, data_date, fill_in_variants, is_older, next_step
 from sagemaker_byoc.errors import EndpointFailedError, RequestError
 from sagemaker_byoc.naming import content_name
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Deployment", "DeploymentPlan"]
 
-_LOGICAL_DATE_TAG = "airflow:logical_date"
-"""As ``RunIdentity.tags`` writes it."""
+_DATA_DATE_TAG = "data_date"
+"""Tag of an endpoint configuration: which data its model was trained on, for later runs to compare with theirs."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,14 @@ class DeploymentPlan:
     :param config: CreateEndpointConfig request
     :param create: CreateEndpoint request
     :param update: UpdateEndpoint request
+    :param data_date: ISO 8601, of the data that the model was trained on; None when that is unknown
     """
 
     endpoint_name: str
     config: Mapping[str, Any]
     create: Mapping[str, Any]
     update: Mapping[str, Any]
+    data_date: str | None = None
 
     @property
     def config_name(self) -> str:
@@ -56,6 +58,7 @@ class DeploymentPlan:
         model_name: str | None,
         config: Mapping[str, Any],
         update_config: Mapping[str, Any],
+        given_data_date: str | None = None,
     ) -> DeploymentPlan:
         """Complete the user's requests and check them against AWS's own description.
 
@@ -65,20 +68,24 @@ class DeploymentPlan:
         """
         filled = fill_in_variants(config, model_name)
         base = filled.pop("EndpointConfigName", None) or endpoint_name
-        tags = filled.pop("Tags", None)
+        tags = run.tags(filled.pop("Tags", None))
+        date = data_date(given_data_date, run.data_date)
+        # Of the configuration alone: the tags of the endpoint stay those of its creation.
+        dated = [*tags, {"Key": _DATA_DATE_TAG, "Value": date}] if date else tags
         # Templated text becomes numbers before the name is made: "1" and 1 are the same content.
-        named = {**filled, "EndpointConfigName": content_name(base, {}), "Tags": run.tags(tags)}
+        named = {**filled, "EndpointConfigName": content_name(base, {}), "Tags": dated}
         checked = connection.conform("sagemaker", "CreateEndpointConfig", named)
         content = {name: value for name, value in checked.items() if name not in ("EndpointConfigName", "Tags")}
         names = {"EndpointName": endpoint_name, "EndpointConfigName": content_name(base, content)}
         _refuse(update_config, names)
-        create = {**names, "Tags": checked["Tags"]}
+        create = {**names, "Tags": tags}
         update = {**update_config, **names}
         return cls(
             endpoint_name=endpoint_name,
             config={**checked, "EndpointConfigName": names["EndpointConfigName"]},
             create=connection.conform("sagemaker", "CreateEndpoint", create, field="endpoint"),
             update=connection.conform("sagemaker", "UpdateEndpoint", update, field="update_config"),
+            data_date=date,
         )
 
 
@@ -93,12 +100,12 @@ class Deployment:
         self._plan = plan
         self._replace_failed = replace_failed
 
-    def newer_live_config(self, look: EndpointLook | None, logical_date: str | None) -> str | None:
-        """Return the live configuration's name and date, if it is of a later logical date than this run."""
+    def newer_live_config(self, look: EndpointLook | None) -> str | None:
+        """Return the live configuration's name and date, if its model was trained on later data than the plan's."""
         if look is None or look.live_config in (None, self._plan.config_name) or look.status == "Failed":
             return None
-        live_date = self._hook.config_tags(str(look.live_config)).get(_LOGICAL_DATE_TAG)
-        return f"{look.live_config} of {live_date}" if is_older(logical_date, live_date) else None
+        live_date = self._hook.config_tags(str(look.live_config)).get(_DATA_DATE_TAG)
+        return f"{look.live_config} of {live_date}" if is_older(self._plan.data_date, live_date) else None
 
     def advance(self, look: EndpointLook | None) -> dict[str, Any] | None:
         """Do the next step.

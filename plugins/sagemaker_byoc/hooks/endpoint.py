@@ -12,6 +12,7 @@ from sagemaker_byoc.endpoint_status import EndpointLook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from sagemaker_byoc.hooks.connection import AwsConnection
 
@@ -78,15 +79,28 @@ class EndpointHook:
 
     def config_tags(self, config_name: str) -> dict[str, str]:
         """Return the tags of an endpoint configuration; none when it does not exist any more."""
+        config = self._config(config_name)
+        if config is None:
+            return {}
+        client = self._connection.client("sagemaker")
+        pages = client.get_paginator("list_tags").paginate(ResourceArn=config["EndpointConfigArn"])
+        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+    def config_created(self, config_name: str) -> datetime | None:
+        """Return when an endpoint configuration was made; None when it does not exist any more."""
+        config = self._config(config_name)
+        created: datetime | None = config["CreationTime"] if config else None
+        return created
+
+    def _config(self, config_name: str) -> Mapping[str, Any] | None:
         client = self._connection.client("sagemaker")
         try:
-            arn = client.describe_endpoint_config(EndpointConfigName=config_name)["EndpointConfigArn"]
+            config: Mapping[str, Any] = client.describe_endpoint_config(EndpointConfigName=config_name)
         except client.exceptions.ClientError as error:
             if _says(error, _ABSENT_CONFIG):
-                return {}
+                return None
             raise
-        pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
-        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+        return config
 
     def _change(self, operation: str, request: Mapping[str, Any]) -> bool:
         client = self._connection.client("sagemaker")

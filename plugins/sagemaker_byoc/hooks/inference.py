@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError, SmokeTestError
+from sagemaker_byoc.s3_location import SCHEME, S3Location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +70,7 @@ class InferenceHook:
         :param location: ``s3://<bucket>/<key>``, or a path on the worker
         :raises RequestError: there is nothing there
         """
-        if location.startswith("s3://"):
+        if location.startswith(SCHEME):
             return self._read_object(location)
         try:
             return Path(location).read_bytes()
@@ -78,12 +79,10 @@ class InferenceHook:
             raise RequestError("records", location, allowed, f"It cannot be read: {error.strerror}.") from error
 
     def _read_object(self, uri: str) -> bytes:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        if not bucket or not key:
-            raise RequestError("records", uri, "s3://<bucket>/<key>")
+        location = S3Location.parse(uri, "records")
         client = self._connection.client("s3")
         try:
-            content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            content = client.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
         except (client.exceptions.NoSuchKey, client.exceptions.NoSuchBucket) as error:
             raise RequestError("records", uri, "an object that exists in S3", f"AWS says: {error}") from error
         return bytes(content)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.retry import aws_code
+from sagemaker_byoc.s3_location import SCHEME, S3Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,10 +44,10 @@ class ModelHook:
 
     def _check_artifact(self, field: str, uri: str) -> None:
         """Refuse an artifact that S3 surely does not hold; one that may not be looked at is AWS's to judge."""
-        location = urlsplit(uri)
+        location = S3Location.parse(uri, field)
         client = self._connection.client("s3")
         try:
-            client.head_object(Bucket=location.netloc, Key=location.path.lstrip("/"))
+            client.head_object(Bucket=location.bucket, Key=location.key)
         except client.exceptions.ClientError as error:
             # HEAD has no body, so S3 says its status instead of a code; 403 also stands for "may not list"
             if aws_code(error) == "404":
@@ -62,5 +62,5 @@ def artifacts(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     named = [("config.PrimaryContainer", request.get("PrimaryContainer", {}))]
     named += [(f"config.Containers[{index}]", one) for index, one in enumerate(request.get("Containers", []))]
     for field, container in named:
-        if container.get("ModelDataUrl", "").startswith("s3://"):
+        if container.get("ModelDataUrl", "").startswith(SCHEME):
             yield f"{field}.ModelDataUrl", container["ModelDataUrl"]

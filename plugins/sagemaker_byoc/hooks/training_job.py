@@ -6,13 +6,14 @@ deferral or templates.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from sagemaker_byoc.errors import JobMismatchError, RequestError
 from sagemaker_byoc.naming import job_name
-from sagemaker_byoc.retry import aws_code
+from sagemaker_byoc.retry import aws_code, is_permanent
+from sagemaker_byoc.s3_location import SCHEME, S3Location
 from sagemaker_byoc.training_job_status import TrainingJobLook, mismatches
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class TrainingJobHook:
             raise
         return description
 
-    def adopt_or_create(self, request: Mapping[str, Any], base: str, run: RunIdentity) -> tuple[str, bool]:
+    def adopt_or_create(
+        self, request: Mapping[str, Any], base: str, run: RunIdentity, *, stop_earlier: bool = True
+    ) -> tuple[str, bool]:
         """See to it that exactly one job of this run is there, however often and by how many tries this is called.
 
         The name is the same for every try. A job of that name which is running or completed is adopted; past one that
@@ -65,6 +68,7 @@ class TrainingJobHook:
 
         :param request: CreateTrainingJob request; its name is replaced
         :param base: readable beginning of the name
+        :param stop_earlier: before a job is made, stop those that this task made before a person cleared it
         :return: name, and whether the job was made by this call
         :raises JobMismatchError: the job to adopt is not the one that is asked for
         :raises RequestError: an input channel is empty
@@ -72,12 +76,32 @@ class TrainingJobHook:
         ordinal = 1
         while True:
             name = job_name(base, run, ordinal)
-            description = self._find_or_create({**request, "TrainingJobName": name})
+            description = self.describe(name)
+            if description is None:
+                if stop_earlier:
+                    self.stop_earlier(base, run)
+                description = self._create({**request, "TrainingJobName": name})
             if description is None:
                 return name, True
             if is_adopted(description, request):
+                warn_if_completed(description)
                 return name, False
             ordinal += 1
+
+    def stop_earlier(self, base: str, run: RunIdentity) -> None:
+        """Stop the jobs that earlier generations of the task left running.
+
+        A task that was cleared while nobody waited for its job is told nothing of it. Makes no call on a first try. A
+        job under another base, or from before ``retries`` was lowered, is not found. A task that still waits for such
+        a job, since it was not cleared with this one, sees it stopped.
+        """
+        for earlier in run.earlier_generations():
+            for ordinal in itertools.count(1):
+                description = self.describe(job_name(base, earlier, ordinal))
+                if description is None:
+                    break
+                if description["TrainingJobStatus"] == "InProgress":
+                    self._stop_orphan(description["TrainingJobName"])
 
     def check_inputs(self, request: Mapping[str, Any]) -> None:
         """Refuse a channel whose prefix holds no object; AWS would, too, but without naming the channel.
@@ -86,7 +110,7 @@ class TrainingJobHook:
         """
         for index, channel in enumerate(request.get("InputDataConfig", [])):
             source = channel["DataSource"].get("S3DataSource", {})
-            if source.get("S3DataType") == "S3Prefix":
+            if source.get("S3DataType") == "S3Prefix" and source["S3Uri"].startswith(SCHEME):
                 field = f"config.InputDataConfig[{index}].DataSource.S3DataSource.S3Uri"
                 self._check_prefix(source["S3Uri"], field, channel["ChannelName"])
 
@@ -104,37 +128,48 @@ class TrainingJobHook:
             raise
         return True
 
-    def _find_or_create(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Describe the job of the request's name; create it and return None when there is none."""
-        name = request["TrainingJobName"]
-        description = self.describe(name)
-        if description is not None:
-            return description
+    def _stop_orphan(self, name: str) -> None:
+        """Stop a job that nobody waits for; not being allowed to is no reason to make no other one."""
+        try:
+            self.stop(name)
+        except Exception as error:
+            if not is_permanent(error):
+                raise
+            log.warning(
+                "Training job %s, from before this task was cleared, goes on: %s. Stop it by hand.", name, error
+            )
+        else:
+            log.warning("Training job %s, from before this task was cleared, still ran: it is being stopped.", name)
+
+    def _create(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Create the job and return None; return the description of the job that has its name by now."""
         self.check_inputs(request)
         client = self._connection.client("sagemaker")
         try:
             client.create_training_job(**request)
         except client.exceptions.ResourceInUse:
+            name = request["TrainingJobName"]
             # Another try was faster; its job is looked at like any other. As long as AWS does not show it, the
             # refusal stands and the task is tried again: another name would be a second job.
             description = self.describe(name)
             if description is None:
                 raise
-        return description
+            return description
+        return None
 
     def _check_prefix(self, uri: str, field: str, channel: str) -> None:
-        bucket, prefix = urlsplit(uri).netloc, urlsplit(uri).path.lstrip("/")
+        location = S3Location.parse(uri, field, whole_bucket=True)
         client = self._connection.client("s3")
         try:
-            found = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount", 0)
+            answer = client.list_objects_v2(Bucket=location.bucket, Prefix=location.key, MaxKeys=1)
         except client.exceptions.NoSuchBucket as error:
-            raise RequestError(field, uri, "a bucket that exists", f"Create the bucket {bucket}.") from error
+            raise RequestError(field, uri, "a bucket that exists", f"Create the bucket {location.bucket}.") from error
         except client.exceptions.ClientError as error:
             if aws_code(error) not in ("AccessDenied", "AllAccessDisabled"):
                 raise
             log.info("Channel %s: not allowed to list %s, so AWS has to say whether it is empty.", channel, uri)
             return
-        if not found:
+        if not answer.get("KeyCount", 0):
             remedy = f"Channel {channel!r} would be empty: upload the data there, or train on another partition."
             raise RequestError(field, uri, "a prefix that holds at least one object", remedy)
 
@@ -162,3 +197,13 @@ def is_adopted(description: Mapping[str, Any], request: Mapping[str, Any]) -> bo
         )
         raise JobMismatchError(message)
     return True
+
+
+def warn_if_completed(description: Mapping[str, Any]) -> None:
+    """Say loudly that nothing is trained, since a clear that follows lower ``retries`` looks like a retry."""
+    if description["TrainingJobStatus"] == "Completed":
+        log.warning(
+            "Training job %s of an earlier try has completed and is taken as it is: nothing is trained now. If this "
+            "task was cleared to train anew, and its retries were lowered before, clear it once more.",
+            description["TrainingJobName"],
+        )

@@ -6,6 +6,7 @@ whether a job is stopped because nobody waits for it any more.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.console import log_url, training_job_url
@@ -13,15 +14,36 @@ from sagemaker_byoc.errors import RequestError, TrainingJobFailedError, Training
 from sagemaker_byoc.hooks.log import LogHook
 from sagemaker_byoc.hooks.task_state import has_left, is_superseded
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
+from sagemaker_byoc.retry import is_permanent
 from sagemaker_byoc.training_job_status import LOG_GROUP, explain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow.sdk.types import Logger
+
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.training_job_status import TrainingJobLook
 
-__all__ = ["give_up", "judge", "raise_for_event", "stop_if_left"]
+__all__ = ["StepLog", "give_up", "judge", "raise_for_event", "stop_patiently_if_left"]
+
+_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
+"""Between the attempts to stop a job when a task is killed; Airflow gives a trigger 30 s for all of them."""
+
+
+class StepLog:
+    """Says whether a job has ended, and logs what it does whenever that has changed since the look before."""
+
+    def __init__(self, log: Logger) -> None:
+        self._log = log
+        self._last_step = ""
+
+    def __call__(self, look: TrainingJobLook) -> bool:
+        """Take note of a look."""
+        if look.step != self._last_step:
+            self._last_step = look.step
+            self._log.info("Training job %s: %s", look.name, look.step)
+        return look.ended
 
 
 def judge(connection: AwsConnection, name: str) -> dict[str, Any]:
@@ -49,25 +71,22 @@ def tell(connection: AwsConnection, look: TrainingJobLook) -> str:
     """Gather what a person needs to understand the end of a job."""
     region = connection.region
     links = {"Job": training_job_url(region, look.name), "Log": log_url(region, LOG_GROUP, f"{look.name}/")}
-    return explain(look, last_words(connection, look.name), links)
+    return explain(look, LogHook(connection).last_words(LOG_GROUP, f"{look.name}/"), links)
 
 
-def last_words(connection: AwsConnection, name: str) -> list[str]:
-    """Return the container's last lines; a log that cannot be read must not hide why the job failed."""
-    try:
-        return LogHook(connection).tail(LOG_GROUP, f"{name}/")
-    except Exception as error:  # noqa: BLE001 - the task fails anyway, and with the better reason
-        return [f"(the log could not be read: {error})"]
-
-
-def raise_for_event(event: Mapping[str, Any]) -> None:
+def raise_for_event(connection: AwsConnection, event: Mapping[str, Any]) -> None:
     """Raise what went wrong with the wait itself, as opposed to the job.
 
-    :raises TrainingJobFailedError: the trigger could not go on looking; the job may still run
+    :raises TrainingJobFailedError: the trigger could not go on looking, for good; the job may still run
     """
     if "error" in event:
-        message = f"The wait for the training job broke off, the job itself may still run: {event['error']}"
-        raise TrainingJobFailedError(message, transient=not event["permanent"])
+        name = event["training_job_name"]
+        raise TrainingJobFailedError(
+            f"The wait for training job {name} broke off, the job itself may still run: {event['error']}\n"
+            f"Job: {page(connection, name)}\n"
+            "Put the cause right and clear this task: TrainingJobSensor goes on waiting for the job, "
+            "CreateTrainingJobOperator makes a new one and stops this one. To do without, stop it in the console."
+        )
 
 
 def stop_if_left(connection: AwsConnection, name: str, task_instance: Any, state: str) -> str:
@@ -81,16 +100,47 @@ def stop_if_left(connection: AwsConnection, name: str, task_instance: Any, state
     return f"A person ended the task: training job {name} {'is being stopped' if stopped else 'had ended already'}."
 
 
-def give_up(connection: AwsConnection, name: str, limit: str, *, stop: bool) -> str:
-    """Stop a job that did not end in time, if that is wanted; return what to tell the user.
+def stop_patiently_if_left(
+    connection: AwsConnection, name: str, task_instance: Any, state: str, *, log: Logger
+) -> None:
+    """Do what ``stop_if_left`` does, again after a failure that may pass, and log the outcome; raises nothing.
+
+    Blocks for 15 s and five calls at most. After that nobody stops the job any more, so that the log has to say it.
+    """
+    for pause_seconds in (*_PAUSES_SECONDS, None):
+        try:
+            log.info(stop_if_left(connection, name, task_instance, state))
+        except Exception as error:  # noqa: BLE001 - Airflow would log it without saying what goes on and costs money
+            if pause_seconds is None or is_permanent(error):
+                text = "Training job %s could not be stopped and may go on; look there and stop it by hand: %s (%s)"
+                log.error(text, name, page(connection, name), error)  # noqa: TRY400 - a trace would hide the line
+                return
+            log.warning("Stopping training job %s failed, next attempt in %.0f s: %s", name, pause_seconds, error)
+            time.sleep(pause_seconds)
+        else:
+            return
+
+
+def page(connection: AwsConnection, name: str) -> str:
+    """Return the console's address of a job, or why it is not known: the message that holds it must not be lost."""
+    try:
+        return training_job_url(connection.region, name)
+    except Exception as error:  # noqa: BLE001 - there is something more important to tell
+        return f"(its region could not be found out: {error})"
+
+
+def give_up(connection: AwsConnection, name: str, limit: str, *, stop: bool) -> tuple[str, bool]:
+    """Stop a job that did not end in time, if that is wanted.
 
     :param limit: the time limit in words, for example ``the timeout of 90 s``
+    :return: what to tell the user, and whether the job was stopped by this call
     """
     beginning = f"Training job {name} did not end within {limit}"
     if not stop:
-        return f"{beginning}; it goes on, since stop_on_kill is off."
+        return f"{beginning}; it goes on, since stop_on_kill is off.", False
     try:
         stopped = TrainingJobHook(connection).stop(name)
     except Exception as error:  # noqa: BLE001 - the wait is over all the same, and the user has to know about the job
-        return f"{beginning}, and stopping it failed, so it goes on and has to be stopped by hand: {error}"
-    return f"{beginning}; {'it is being stopped' if stopped else 'it has ended by now'}."
+        told = f"{beginning}, and stopping it failed, so it goes on and has to be stopped by hand: {error}"
+        return f"{told}\nJob: {page(connection, name)}", False
+    return f"{beginning}; {'it is being stopped' if stopped else 'it has ended by now'}.", stopped

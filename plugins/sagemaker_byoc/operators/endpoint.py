@@ -7,10 +7,11 @@ next is decided in ``deployment``; whether the new configuration becomes live is
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
 from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.errors import EndpointFailedError, RequestError
@@ -18,7 +19,7 @@ from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.links import EndpointLink
-from sagemaker_byoc.request import as_mapping
+from sagemaker_byoc.request import as_mapping, require_text
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import RunIdentity
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
@@ -36,8 +37,8 @@ class CreateEndpointOperator(BaseOperator):
 
     The endpoint configuration is named by its content, so repeating the task finds the same one. If the endpoint
     serves it, or is about to, nothing is called. If another run is changing the endpoint, that is waited for. A run
-    whose logical date is before that of the live configuration is skipped, so that a backfill does not put an old
-    model in the place of a newer one.
+    whose data are older than those of the live model is skipped, so that a backfill does not put an old model in the
+    place of a newer one. ``execution_timeout`` bounds all waits together.
 
     Nothing is stopped when the task is killed: AWS has no call that ends an update.
 
@@ -51,7 +52,10 @@ class CreateEndpointOperator(BaseOperator):
         of the name
     :param update_config: further members of the UpdateEndpoint request, such as ``DeploymentConfig`` or
         ``RetainAllVariantProperties`` (templated); they do not apply when the endpoint is created
-    :param deploy_older: deploy even if what is live is of a later logical date (templated)
+    :param data_date: of the data that the model was trained on, an ISO 8601 date or datetime; a bare date is midnight
+        UTC (templated). None is the begin of the run's data interval, else its logical date. It is kept as the tag
+        ``data_date`` of the configuration, and a live configuration without that tag is never the newer one
+    :param deploy_older: deploy even if the live model was trained on later data (templated)
     :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, and create it
         again. Such an endpoint serves nothing; its logs are kept
     :param deferrable: wait in the triggerer instead of on a worker
@@ -67,6 +71,7 @@ class CreateEndpointOperator(BaseOperator):
         "model_name",
         "config",
         "update_config",
+        "data_date",
         "deploy_older",
         "aws_conn_id",
         "region_name",
@@ -82,6 +87,7 @@ class CreateEndpointOperator(BaseOperator):
         config: dict[str, Any],
         model_name: str | XComArg | None = None,
         update_config: dict[str, Any] | None = None,
+        data_date: str | None = None,
         deploy_older: bool | str = False,
         replace_failed: bool = True,
         deferrable: bool = True,
@@ -97,6 +103,7 @@ class CreateEndpointOperator(BaseOperator):
         self.model_name = cast("str | None", model_name)  # rendered before it is used
         self.config = config
         self.update_config = update_config
+        self.data_date = data_date
         self.deploy_older = deploy_older
         self.replace_failed = replace_failed
         self.deferrable = deferrable
@@ -108,38 +115,46 @@ class CreateEndpointOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look at the endpoint and do the next step, until the configuration is on its way."""
+        limit = self.execution_timeout
+        return self._deploy(context, time.time() + limit.total_seconds() if limit else None)
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], deadline: float | None = None
+    ) -> dict[str, Any]:
+        """Go on after a wait; what the endpoint is by now is looked at anew.
+
+        :param deadline: seconds since 1970 at which ``execution_timeout`` is over, counted from the try's begin
+        """
+        if "error" in event:
+            with fail_fast():
+                raise EndpointFailedError(event["error"])
+        return self._deploy(context, deadline)
+
+    def _deploy(self, context: Context, deadline: float | None) -> dict[str, Any]:
         with fail_fast():
-            run = RunIdentity.of(context)
             hook = EndpointHook(self._connection)
+            plan, deploys_older = self._plan(RunIdentity.of(context)), self._deploys_older()
             EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
-            deployment = Deployment(hook, self._plan(run), replace_failed=self.replace_failed)
+            deployment = Deployment(hook, plan, replace_failed=self.replace_failed)
             while True:
                 look = hook.look(self.endpoint_name)
-                if not self._deploys_older():
-                    _skip_if(deployment.newer_live_config(look, run.logical_date), run)
+                if not deploys_older:
+                    _skip_if(deployment.newer_live_config(look), plan)
                 result = deployment.advance(look)
                 if result is not None:
                     self.log.info("Endpoint %(endpoint_name)s: %(operation)s, %(endpoint_config_name)s.", result)
                     return result
-                self._pause()
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Go on after a wait; what the endpoint is by now is looked at anew."""
-        if "error" in event:
-            if not event["permanent"]:
-                raise RuntimeError(event["error"])
-            with fail_fast():
-                raise EndpointFailedError(event["error"])
-        return self.execute(context)
+                self._pause(deadline)
 
     def _plan(self, run: RunIdentity) -> DeploymentPlan:
         return DeploymentPlan.make(
             self._connection,
             run,
-            endpoint_name=self.endpoint_name,
+            endpoint_name=require_text(self.endpoint_name, "endpoint_name", "the name of the endpoint"),
             model_name=self.model_name,
             config=as_mapping(self.config, "config"),
             update_config=as_mapping(self.update_config or {}, "update_config"),
+            given_data_date=self.data_date,
         )
 
     def _deploys_older(self) -> bool:
@@ -154,7 +169,7 @@ class CreateEndpointOperator(BaseOperator):
     def _connection(self) -> AwsConnection:
         return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
 
-    def _pause(self) -> None:
+    def _pause(self, deadline: float | None) -> None:
         self.log.info("Endpoint %s is busy; waiting for it to settle.", self.endpoint_name)
         if not self.deferrable:
             time.sleep(self.poll_interval_seconds)
@@ -164,13 +179,31 @@ class CreateEndpointOperator(BaseOperator):
             poll_interval_seconds=self.poll_interval_seconds,
             **self._connection.serialize(),
         )
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
+        self.defer(
+            trigger=trigger,
+            method_name="execute_complete",
+            kwargs={"deadline": deadline},
+            timeout=self._time_left(deadline),
+        )
+
+    def _time_left(self, deadline: float | None) -> timedelta | None:
+        """Return what remains for a wait; Airflow alone would grant each wait the whole ``execution_timeout``."""
+        if deadline is None:
+            return None
+        seconds = deadline - time.time()
+        if seconds <= 0:
+            message = (
+                f"Endpoint {self.endpoint_name} was busy with other deployments for all of execution_timeout "
+                f"({self.execution_timeout}); nothing was deployed."
+            )
+            raise AirflowTaskTimeout(message)
+        return timedelta(seconds=seconds)
 
 
-def _skip_if(newer: str | None, run: RunIdentity) -> None:
+def _skip_if(newer: str | None, plan: DeploymentPlan) -> None:
     if newer is not None:
         message = (
-            f"The endpoint serves {newer}, which is newer than this run's {run.logical_date}: nothing is deployed. "
-            "Set deploy_older=True to deploy it all the same."
+            f"The endpoint serves {newer}, trained on newer data than this run's model of {plan.data_date}: nothing is "
+            "deployed. Set deploy_older=True to deploy it all the same."
         )
         raise AirflowSkipException(message)

@@ -149,7 +149,7 @@ class BuildPushImageOperator(BaseOperator):
         """
         with fail_fast():
             if "error" in event:
-                raise (ImageBuildError if event["permanent"] else ImageBuildInterruptedError)(event["error"])
+                raise ImageBuildError(event["error"])
             return self._finish(event["build_id"], **order)
 
     def on_kill(self) -> None:
@@ -212,7 +212,7 @@ class BuildPushImageOperator(BaseOperator):
         return f"{repository_uri}@{digest}"
 
     def _story(self, state: BuildState, image_uri: str) -> str:
-        lines = LogHook(self._connection).tail(*self._log_of(state))
+        lines = LogHook(self._connection).last_words(*self._log_of(state))
         # ECR's registries begin with the account, which CodeBuild's pages are addressed by.
         account = image_uri.partition(".")[0]
         link = build_url(self._connection.region, account, self.project_name, state.build_id)

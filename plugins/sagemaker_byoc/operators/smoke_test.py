@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from sagemaker_byoc.console import endpoint_url
-from sagemaker_byoc.errors import RequestError, SmokeTestError
+from sagemaker_byoc.errors import EndpointSupersededError, RequestError, SmokeTestError
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.inference import InferenceHook, Reply
 from sagemaker_byoc.known_record import KnownRecord, encode, read_csv, read_rows
 from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.prediction import is_correct, read_predictions
-from sagemaker_byoc.request import as_mapping
+from sagemaker_byoc.request import as_mapping, require_text
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.smoke_test import Answer, Limits, SmokeTestReport, number
 
@@ -41,6 +42,10 @@ class InvokeSmokeTestOperator(BaseOperator):
     "latency_ms": {"p50", "p95", "max"}, "predictions": [{"record", "label", "prediction", "correct"}], "passed"}``.
 
     :param endpoint_name: the endpoint (templated)
+    :param endpoint_config_name: the configuration whose model is tested (templated). The task fails if the endpoint
+        serves another one, or is being given one, before or after the test: the answers may then be another run's
+        model's. None checks nothing. For example
+        ``{{ ti.xcom_pull(task_ids='wait_for_endpoint')['endpoint_config_name'] }}``
     :param records: CSV with a header, as a path on the worker or an ``s3://`` URI, or a list of dictionaries
         (templated)
     :param label_column: the column of the right answers (templated)
@@ -64,6 +69,7 @@ class InvokeSmokeTestOperator(BaseOperator):
 
     template_fields: Sequence[str] = (
         "endpoint_name",
+        "endpoint_config_name",
         "records",
         "label_column",
         "minimum_accuracy",
@@ -85,6 +91,7 @@ class InvokeSmokeTestOperator(BaseOperator):
         endpoint_name: str,
         records: str | list[dict[str, Any]],
         label_column: str,
+        endpoint_config_name: str | None = None,
         content_type: str = "text/csv",
         accept: str = "application/json",
         minimum_accuracy: float | str = 0.9,
@@ -104,6 +111,7 @@ class InvokeSmokeTestOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
+        self.endpoint_config_name = endpoint_config_name
         self.records = records
         self.label_column = label_column
         self.content_type = content_type
@@ -125,8 +133,7 @@ class InvokeSmokeTestOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask, report and judge."""
         with fail_fast():
-            EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
-            report = self._test()
+            report = self._test(context)
             data = report.as_json(self.maximum_rows_in_table)
             self.log.info("%s\n%s", report.summary(), report.table(self.maximum_rows_in_table))
             violations = report.violations()
@@ -136,31 +143,59 @@ class InvokeSmokeTestOperator(BaseOperator):
                 raise SmokeTestError(self._story(report, violations))
             return data
 
-    def _test(self) -> SmokeTestReport:
-        limits = Limits(
-            minimum_accuracy=number("minimum_accuracy", self.minimum_accuracy, missing=0.9),
-            maximum_latency_ms=number("maximum_latency_ms", self.maximum_latency_ms),
-            minimum_records=int(number("minimum_records", self.minimum_records, missing=1.0)),
-        )
-        tolerance = number("tolerance", self.tolerance)
+    def _test(self, context: Context) -> SmokeTestReport:
+        """Check everything that can be checked, then ask."""
+        require_text(self.endpoint_name, "endpoint_name", "the name of an endpoint that is in service")
+        if self.endpoint_config_name is not None:
+            require_text(self.endpoint_config_name, "endpoint_config_name", "the configuration to test, or None")
+        limits = self._limits()
         hook = InferenceHook(self._connection)
-        records = self._read(hook, limits)
-        requests = [self._request(batch) for batch in self._batches(records)]
-        for _ in range(self.warm_up_requests):
-            hook.invoke(requests[0])
+        batches = list(self._batches(self._read(hook, limits)))
+        requests = [self._request(batch) for batch in batches]
+        EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
+        self._check_config()
+        try:
+            for _ in range(self.warm_up_requests):
+                hook.invoke(requests[0])
+            replies = [hook.invoke(request) for request in requests]
+        finally:
+            # Before any verdict: what another model answers, or refuses, says nothing about this one.
+            self._check_config()
         answers: list[Answer] = []
-        replies: list[Reply] = []
-        for batch, request in zip(self._batches(records), requests, strict=True):
-            replies.append(hook.invoke(request))
-            answers += _compare(batch, replies[-1], tolerance, first=len(answers) + 1)
+        for batch, reply in zip(batches, replies, strict=True):
+            answers += _compare(batch, reply, limits.tolerance, first=len(answers) + 1)
         times = [reply.milliseconds for reply in replies]
         return SmokeTestReport(self.endpoint_name, replies[-1].variant, answers, times, limits)
+
+    def _limits(self) -> Limits:
+        return Limits(
+            minimum_accuracy=number("minimum_accuracy", self.minimum_accuracy, missing=0.9),
+            maximum_latency_ms=number("maximum_latency_ms", self.maximum_latency_ms),
+            minimum_records=number("minimum_records", self.minimum_records, missing=1.0),
+            tolerance=number("tolerance", self.tolerance),
+        )
+
+    def _check_config(self) -> None:
+        """Refuse to judge a model by the answers of another.
+
+        :raises EndpointSupersededError: the endpoint serves another configuration, or is being given one
+        """
+        if self.endpoint_config_name is None:
+            return
+        look = EndpointHook(self._connection).look(self.endpoint_name)
+        if look is None or look.target_config != self.endpoint_config_name:
+            found = "does not exist any more" if look is None else f"has, or is being given, {look.target_config}"
+            message = (
+                f"Endpoint {self.endpoint_name} {found} instead of {self.endpoint_config_name}: another deployment "
+                "came after this one, so that its answers say nothing about this model."
+            )
+            raise EndpointSupersededError(message)
 
     def _read(self, hook: InferenceHook, limits: Limits) -> list[KnownRecord]:
         records = self._parse(hook)
         if len(records) < limits.minimum_records:
             raise RequestError(
-                "records", f"{len(records)} records", f"at least minimum_records={limits.minimum_records}"
+                "records", f"{len(records)} records", f"at least minimum_records={limits.minimum_records:g}"
             )
         return records
 

@@ -6,23 +6,23 @@ what its end means is decided in ``training_job_end``.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferralTimeout
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, TaskDeferralTimeout
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.task_state import note_try
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import give_up, judge, raise_for_event, stop_if_left
+from sagemaker_byoc.hooks.training_job_end import StepLog, give_up, judge, raise_for_event, stop_patiently_if_left
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.naming import job_name
 from sagemaker_byoc.request import as_mapping
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import RunIdentity
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
+from sagemaker_byoc.triggers.watch import look_until_on_worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,8 +39,9 @@ class CreateTrainingJobOperator(BaseOperator):
     """Create the run's training job, or adopt the one that an earlier try created.
 
     The job's name is computed from the run, the same for every automatic retry, so a task that died right after the
-    call finds its job again and nothing is paid for twice. Clearing the task makes a fresh job. A job that ended Failed
-    or Stopped is not adopted; the next one gets the next ordinal in its name.
+    call finds its job again and nothing is paid for twice. Clearing the task makes a fresh job, after stopping what the
+    task made before and what still runs. A job that ended Failed or Stopped is not adopted; the next one gets the next
+    ordinal in its name.
 
     Before the call the request is checked against the API's model, and the S3 prefixes for being non-empty.
 
@@ -51,10 +52,13 @@ class CreateTrainingJobOperator(BaseOperator):
     :param job_name_base: readable beginning of the name (templated); None takes ``config.TrainingJobName``, or the dag
         id when there is none either
     :param wait_for_completion: end with the job instead of with its start; a job that fails for want of capacity, or by
-        a fault of AWS, is then tried again as the task's ``retries`` allow. ``execution_timeout`` limits the wait
+        a fault of AWS, is then tried again as the task's ``retries`` allow. ``execution_timeout`` limits the wait: when
+        it stops the job, the task fails without a retry, which would be paid for like the first
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at the job
-    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over
+    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over;
+        also stop, before a cleared task makes a job, those it made before. A wait that a person fails in the second
+        between the deferral and the triggerer's taking it up is not told, and its job goes on
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
     :param verify: whether, or by which bundle, TLS certificates are checked
@@ -104,7 +108,9 @@ class CreateTrainingJobOperator(BaseOperator):
             config = as_mapping(self.config, "config")
             base = self.job_name_base or config.get("TrainingJobName") or run.dag_id
             request = self._request(config, base, run)
-            name, created = TrainingJobHook(self._connection).adopt_or_create(request, base, run)
+            name, created = TrainingJobHook(self._connection).adopt_or_create(
+                request, base, run, stop_earlier=self.stop_on_kill
+            )
             self.log.info("Training job %s %s.", name, "created" if created else "of an earlier try adopted")
             push_training_job(context, self._connection.region, name)
             context["ti"].xcom_push(key=NAME_KEY, value=name)
@@ -113,7 +119,7 @@ class CreateTrainingJobOperator(BaseOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:  # noqa: ARG002 - Airflow's signature
         """Judge the job that was waited for."""
         with fail_fast():
-            raise_for_event(event)
+            raise_for_event(self._connection, event)
             return self._ended(event["training_job_name"])
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -123,12 +129,13 @@ class CreateTrainingJobOperator(BaseOperator):
         except TaskDeferralTimeout as error:
             ti = context["ti"]
             name = ti.xcom_pull(task_ids=ti.task_id, key=NAME_KEY, map_indexes=ti.map_index)
-            raise AirflowTaskTimeout(self._give_up(name)) from error
+            raise self._timeout(name) from error
 
     def on_kill(self) -> None:
         """Stop the job, if a person ended the task while it waited on the worker."""
         if self._waiting_for and self.stop_on_kill:
-            self.log.info(stop_if_left(self._connection, self._waiting_for, self._waiting_as, "running"))
+            job = (self._connection, self._waiting_for)
+            stop_patiently_if_left(*job, self._waiting_as, "running", log=self.log)
 
     def _request(self, config: Mapping[str, Any], base: str, run: RunIdentity) -> dict[str, Any]:
         """Return the checked request, with image and tags; ``config`` is left as it is."""
@@ -154,7 +161,7 @@ class CreateTrainingJobOperator(BaseOperator):
         return algorithm
 
     def _wait(self, name: str, context: Context) -> str:
-        if self.deferrable and not TrainingJobHook(self._connection).look(name).ended:
+        if self.deferrable:
             trigger = TrainingJobTrigger(
                 training_job_name=name,
                 poll_interval_seconds=self.poll_interval_seconds,
@@ -165,25 +172,23 @@ class CreateTrainingJobOperator(BaseOperator):
             self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
         self._waiting_for, self._waiting_as = name, context["ti"]
         try:
-            self._look_until_the_end(name)
+            look_until_on_worker(
+                StepLog(self.log),
+                lambda: TrainingJobHook(self._connection).look(name),
+                interval_seconds=self.poll_interval_seconds,
+                log=self.log,
+            )
         except AirflowTaskTimeout as error:
-            raise AirflowTaskTimeout(self._give_up(name)) from error
+            raise self._timeout(name) from error
         finally:
             self._waiting_for = ""
         return self._ended(name)
 
-    def _look_until_the_end(self, name: str) -> None:
-        hook = TrainingJobHook(self._connection)
-        last_step = ""
-        while not (look := hook.look(name)).ended:
-            if look.step != last_step:
-                last_step = look.step
-                self.log.info("Training job %s: %s", name, look.step)
-            time.sleep(self.poll_interval_seconds)
-
-    def _give_up(self, name: str) -> str:
+    def _timeout(self, name: str) -> AirflowFailException | AirflowTaskTimeout:
+        """Return the end of the time: a retry takes up a job that goes on, but would pay for a stopped one again."""
         limit = f"the execution_timeout of {self.execution_timeout}"
-        return give_up(self._connection, name, limit, stop=self.stop_on_kill)
+        told, stopped = give_up(self._connection, name, limit, stop=self.stop_on_kill)
+        return AirflowFailException(told) if stopped else AirflowTaskTimeout(told)
 
     def _ended(self, name: str) -> str:
         return str(judge(self._connection, name)["training_job_name"])

@@ -5,6 +5,7 @@ Owns the deferral and the telling of failures. What a look means is decided in `
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from sagemaker_byoc.console import endpoint_url, log_url
-from sagemaker_byoc.endpoint_status import EndpointLook, Verdict, explain, judge
+from sagemaker_byoc.endpoint_status import EndpointLook, Settled, Verdict, explain, judge
 from sagemaker_byoc.errors import (
     EndpointFailedError,
     EndpointRolledBackError,
@@ -40,6 +41,9 @@ _ERRORS: Mapping[Verdict, type[SageMakerByocError]] = {
     Verdict.GONE: EndpointFailedError,
 }
 
+_UNLIMITED = timedelta(days=365)
+"""What Airflow's sensor counts to when the user sets no limit; AWS ends every deployment long before."""
+
 _LOG_GROUP = "/aws/sagemaker/Endpoints/{}"
 """Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html"""
 
@@ -48,8 +52,9 @@ class EndpointSensor(BaseSensorOperator):
     """Wait until the endpoint is InService **with the configuration that was asked for**.
 
     An update that fails leaves the endpoint InService with what it served before; this sensor tells that apart and
-    fails with AWS's reason and the last lines that the containers wrote. Killing the task stops nothing: AWS has no
-    call that ends an update.
+    fails with AWS's reason and the last lines that the containers wrote, those of the fleet that serves as before left
+    out. Killing the task stops nothing: AWS has no call that ends an update. There is no time limit but ``timeout``,
+    if given.
 
     Returns ``{"endpoint_name", "endpoint_config_name"}``.
 
@@ -61,6 +66,7 @@ class EndpointSensor(BaseSensorOperator):
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks
     :param log_lines: how many of the containers' last lines a failure shows
+    :param timeout: seconds, or a timedelta, after which the wait fails; None waits as long as the deployment takes
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
     :param verify: whether, or by which bundle, TLS certificates are checked
@@ -86,13 +92,15 @@ class EndpointSensor(BaseSensorOperator):
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
         log_lines: int = 20,
+        timeout: timedelta | float | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"poke_interval": poll_interval_seconds, **kwargs})
+        kwargs.setdefault("poke_interval", poll_interval_seconds)
+        super().__init__(timeout=_UNLIMITED if timeout is None else timeout, **kwargs)
         self.endpoint = endpoint
         self.endpoint_config_name = endpoint_config_name
         self.previous_endpoint_config_name = previous_endpoint_config_name
@@ -120,13 +128,20 @@ class EndpointSensor(BaseSensorOperator):
         return None
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
-        """Look once."""
+        """Look once, and once more at an end that was not hoped for.
+
+        Both belong to one poke, since with ``mode="reschedule"`` nothing is remembered from poke to poke.
+        """
         with fail_fast():
             wanted = self._wanted()
-            look = EndpointHook(self._connection).look(wanted["endpoint_name"])
-            if self._verdict(look, wanted) is Verdict.WAITING:
-                return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self._finish(look, wanted))
+            hook, settled = EndpointHook(self._connection), Settled(wanted["endpoint_config_name"])
+            look = hook.look(wanted["endpoint_name"])
+            done = settled(look)
+            if not done and not (look and look.changing):
+                time.sleep(self.poll_interval_seconds)
+                look = hook.look(wanted["endpoint_name"])
+                done = settled(look)
+            return PokeReturnValue(is_done=done, xcom_value=self._finish(look, wanted) if done else None)
 
     def execute_complete(self, _context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Judge what the trigger saw."""
@@ -151,7 +166,13 @@ class EndpointSensor(BaseSensorOperator):
         if verdict is Verdict.LIVE:
             self.log.info("Endpoint %s serves %s.", name, config)
             return {"endpoint_name": name, "endpoint_config_name": config}
-        lines = LogHook(self._connection).tail(_LOG_GROUP.format(name), "", self.log_lines)
+        lines = LogHook(self._connection).last_words(
+            # Pings of the fleet from before would push the new containers' words out.
+            _LOG_GROUP.format(name),
+            "",
+            self.log_lines,
+            since=lambda: EndpointHook(self._connection).config_created(config),
+        )
         story = explain(verdict, look, name, config)
         link = endpoint_url(self._connection.region, name)
         raise _ERRORS[verdict](

@@ -18,19 +18,23 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
-from sagemaker_byoc.errors import TrainingJobFailedError
+from sagemaker_byoc.errors import RequestError, TrainingJobFailedError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.task_state import note_try
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import give_up, judge, raise_for_event, stop_if_left
+from sagemaker_byoc.hooks.training_job_end import StepLog, give_up, judge, raise_for_event, stop_patiently_if_left
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
+from sagemaker_byoc.request import require_text
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
+from sagemaker_byoc.triggers.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, XComArg
+
+    from sagemaker_byoc.training_job_status import TrainingJobLook
 
 __all__ = ["TrainingJobSensor"]
 
@@ -48,9 +52,11 @@ class TrainingJobSensor(BaseSensorOperator):
     "billable_seconds"}``, the artifact as an S3 URI, the metrics as the last value of each metric definition.
 
     :param training_job_name: the job (templated)
-    :param deferrable: wait in the triggerer instead of on a worker
+    :param deferrable: wait in the triggerer instead of on a worker; without it only ``mode="poke"`` is possible
     :param poll_interval_seconds: pause between two looks at the job
-    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over
+    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over.
+        A wait that a person fails in the second between the deferral and the triggerer's taking it up is not told, and
+        its job goes on
     :param timeout: seconds, or a timedelta, after which the wait fails; None waits as long as the job takes
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
@@ -78,6 +84,11 @@ class TrainingJobSensor(BaseSensorOperator):
     ) -> None:
         kwargs.setdefault("poke_interval", poll_interval_seconds)
         super().__init__(timeout=UNLIMITED if timeout is None else timeout, **kwargs)
+        if self.reschedule and not deferrable:
+            remedy = (
+                "Between two looks no process would be there to stop the job. Leave deferrable on to free the worker."
+            )
+            raise RequestError("mode", self.mode, "'poke' when deferrable is False", remedy)
         self.training_job_name = cast("str", training_job_name)  # rendered before it is used
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
@@ -87,30 +98,28 @@ class TrainingJobSensor(BaseSensorOperator):
         self.verify = verify
         self.botocore_config = botocore_config
         self._waiting_as: Any = None
-        self._last_step = ""
+        self._watch: Watch[TrainingJobLook] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Judge a job that has ended; otherwise wait for it."""
         with fail_fast():
+            require_text(self.training_job_name, "training_job_name", "the name of a training job")
             connection = self._connection
             push_training_job(context, connection.region, self.training_job_name)
-            if self.deferrable and not TrainingJobHook(connection).look(self.training_job_name).ended:
+            if self.deferrable and not self._is_over():
                 note_try(context)
                 self._defer()
             return self._poke_until_the_end(context)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Look at the job; called again and again when the wait is not deferred."""
-        look = TrainingJobHook(self._connection).look(self.training_job_name)
-        if look.step != self._last_step:
-            self._last_step = look.step
-            self.log.info("Training job %s: %s", look.name, look.step)
-        return PokeReturnValue(look.ended, self._judge() if look.ended else None)
+        over = self._is_over()
+        return PokeReturnValue(over, self._judge() if over else None)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Judge the job that the trigger saw the end of."""
         with fail_fast():
-            raise_for_event(event)
+            raise_for_event(self._connection, event)
             return self._judge()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -124,7 +133,19 @@ class TrainingJobSensor(BaseSensorOperator):
     def on_kill(self) -> None:
         """Stop the job, if a person ended the task while it waited on the worker."""
         if self._waiting_as is not None and self.stop_on_kill:
-            self.log.info(stop_if_left(self._connection, self.training_job_name, self._waiting_as, "running"))
+            job = (self._connection, self.training_job_name)
+            stop_patiently_if_left(*job, self._waiting_as, "running", log=self.log)
+
+    def _is_over(self) -> bool:
+        """Look once, outliving a failure that passes."""
+        if self._watch is None:
+            self._watch = Watch(
+                StepLog(self.log),
+                lambda: TrainingJobHook(self._connection).look(self.training_job_name),
+                interval_seconds=self.poll_interval_seconds,
+                log=self.log,
+            )
+        return self._watch.over()
 
     def _judge(self) -> dict[str, Any]:
         try:
@@ -161,7 +182,7 @@ class TrainingJobSensor(BaseSensorOperator):
             limit = f"the timeout of {self.timeout:.0f} s"
         else:
             return
-        told = give_up(self._connection, self.training_job_name, limit, stop=self.stop_on_kill)
+        told, _ = give_up(self._connection, self.training_job_name, limit, stop=self.stop_on_kill)
         raise type(error)(told) from error
 
     @property

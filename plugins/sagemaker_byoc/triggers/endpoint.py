@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from sagemaker_byoc.endpoint_status import EndpointLook
+from sagemaker_byoc.endpoint_status import Settled
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
-from sagemaker_byoc.retry import is_permanent
 from sagemaker_byoc.triggers.watch import look_until
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ __all__ = ["EndpointTrigger"]
 class EndpointTrigger(BaseTrigger):
     """Fire once when the endpoint is in none of its passing states, or is gone.
 
-    The event is ``{"look": {…} | None}`` with the fields of ``EndpointLook``, or ``{"error": text, "permanent":
-    bool}``.
+    The event is ``{"look": {…} | None}`` with the fields of ``EndpointLook``, or ``{"error": text}`` when no further
+    look would succeed.
 
     :param endpoint_name: the endpoint
     :param expected_config: fire at once when this configuration is live; another one must be seen twice in a row,
@@ -66,31 +65,14 @@ class EndpointTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire."""
         hook = EndpointHook(self.connection)
-        settled = _Settled(self.expected_config)
         try:
             look = await look_until(
-                settled,
+                Settled(self.expected_config),
                 lambda: hook.look(self.endpoint_name),
                 interval_seconds=self.poll_interval_seconds,
                 log=self.log,
             )
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
-            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})
+            yield TriggerEvent({"error": str(error)})
             return
         yield TriggerEvent({"look": look.as_json() if look else None})
-
-
-class _Settled:
-    """Remembers the last look, so that an unexpected state has to be seen twice."""
-
-    def __init__(self, expected_config: str | None) -> None:
-        self._expected_config = expected_config
-        self._last: EndpointLook | None = EndpointLook("", "")
-
-    def __call__(self, look: EndpointLook | None) -> bool:
-        last, self._last = self._last, look
-        if look is not None and look.changing:
-            return False
-        if self._expected_config is None or (look is not None and look.live_config == self._expected_config):
-            return True
-        return look == last

@@ -14,7 +14,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.image import Builder, BuilderSettings, make_builder
 from sagemaker_byoc.hooks.task_state import has_left
-from sagemaker_byoc.retry import is_permanent
 from sagemaker_byoc.triggers.watch import look_until
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ __all__ = ["ImageBuildTrigger"]
 class ImageBuildTrigger(BaseTrigger):
     """Fire once when the build has ended.
 
-    The event is ``{"build_id": id}``, or ``{"error": text, "permanent": bool}``.
+    The event is ``{"build_id": id}``, or ``{"error": text}`` when no further look would succeed.
 
     :param build_id: as the builder gave it
     :param builder: the word for the builder
@@ -85,7 +84,7 @@ class ImageBuildTrigger(BaseTrigger):
                 log=self.log,
             )
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
-            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})
+            yield TriggerEvent({"error": str(error)})
             return
         yield TriggerEvent({"build_id": self.build_id})
 

@@ -13,14 +13,11 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import stop_if_left
-from sagemaker_byoc.retry import is_permanent
+from sagemaker_byoc.hooks.training_job_end import StepLog, stop_patiently_if_left
 from sagemaker_byoc.triggers.watch import look_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from sagemaker_byoc.training_job_status import TrainingJobLook
 
 __all__ = ["TrainingJobTrigger"]
 
@@ -28,10 +25,12 @@ __all__ = ["TrainingJobTrigger"]
 class TrainingJobTrigger(BaseTrigger):
     """Fire once when the training job has ended, however it ended.
 
-    The event is ``{"training_job_name": …}``, or ``{"error": text, "permanent": bool}``.
+    The event is ``{"training_job_name": …}``, with the text ``error`` when the job could not be looked at any more, for
+    a reason that does not pass.
 
     :param poll_interval_seconds: pause between two looks, varied by a fifth
-    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task
+    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task; Airflow does not tell a
+        trigger of a task that was ended in the second before the triggerer took the wait up
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class TrainingJobTrigger(BaseTrigger):
         self.poll_interval_seconds = poll_interval_seconds
         self.stop_on_kill = stop_on_kill
         self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
-        self._last_step = ""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
@@ -69,26 +67,18 @@ class TrainingJobTrigger(BaseTrigger):
         hook = TrainingJobHook(self.connection)
         try:
             await look_until(
-                self._has_ended,
+                StepLog(self.log),
                 lambda: hook.look(self.training_job_name),
                 interval_seconds=self.poll_interval_seconds,
                 log=self.log,
             )
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
-            yield TriggerEvent({"error": str(error), "permanent": is_permanent(error)})
+            yield TriggerEvent({"training_job_name": self.training_job_name, "error": str(error)})
             return
         yield TriggerEvent({"training_job_name": self.training_job_name})
 
     async def on_kill(self) -> None:
         """Stop the job, if a person ended the task that waits for it."""
         if self.stop_on_kill:
-            told = await asyncio.to_thread(
-                stop_if_left, self.connection, self.training_job_name, self.task_instance, "deferred"
-            )
-            self.log.info(told)
-
-    def _has_ended(self, look: TrainingJobLook) -> bool:
-        if look.step != self._last_step:
-            self._last_step = look.step
-            self.log.info("Training job %s: %s", look.name, look.step)
-        return look.ended
+            job = (self.connection, self.training_job_name)
+            await asyncio.to_thread(stop_patiently_if_left, *job, self.task_instance, "deferred", log=self.log)

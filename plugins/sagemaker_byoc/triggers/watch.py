@@ -1,14 +1,15 @@
-"""Looking again and again from within the triggerer, without holding up its other triggers.
+"""Looking again and again, in the triggerer without holding up its other triggers, or on a worker.
 
-Owns the rhythm of looks and what happens when a look fails. Knows no AWS service. boto3 blocks, so each look runs
-in a thread; Airflow's connections can be read from there.
+Owns the rhythm of looks and what happens when a look fails. Knows no AWS service. boto3 blocks, so in the triggerer
+each look runs in a thread; Airflow's connections can be read from there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, TypeVar
+import time
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sagemaker_byoc.retry import is_permanent
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk.types import Logger
 
-__all__ = ["JITTER", "look_until"]
+__all__ = ["JITTER", "Watch", "look_until", "look_until_on_worker"]
 
 Seen = TypeVar("Seen")
 
@@ -27,34 +28,76 @@ JITTER = 0.2
 _LONGEST_PAUSE_SECONDS = 120.0
 
 
-async def look_until(
-    done: Callable[[Seen], bool], look: Callable[[], Seen], *, interval_seconds: float, log: Logger
-) -> Seen:
-    """Look until ``done`` says so, with a pause before each look.
+class Watch(Generic[Seen]):
+    """Looks that follow each other.
 
-    A look that fails for a passing reason (throttling, network) is logged and repeated after a pause that doubles
-    up to two minutes. There is no limit to that: what is waited for goes on, and the task's own timeout ends the
-    wait.
+    A look that fails for a passing reason (throttling, network, a key that is being rotated) is logged and repeated
+    after a pause that doubles up to two minutes. There is no limit to that: what is waited for goes on, and the task's
+    own timeout ends the wait.
 
-    :raises Exception: what the look raised, when the same look would fail again
+    :param done: says whether what was seen ends the wait
+    :param interval_seconds: pause between two looks that succeed, varied by a fifth
     """
-    failures = 0
-    while True:
-        await asyncio.sleep(_pause_seconds(interval_seconds, failures))
+
+    def __init__(
+        self, done: Callable[[Seen], bool], look: Callable[[], Seen], *, interval_seconds: float, log: Logger
+    ) -> None:
+        self._done = done
+        self._look = look
+        self._interval_seconds = interval_seconds
+        self._log = log
+        self._failures = 0
+        self.seen: list[Seen] = []
+
+    def over(self) -> bool:
+        """Look once; say whether the wait is over, with what ended it as the only item of ``seen``.
+
+        :raises Exception: what the look raised, when the same look would fail again
+        """
         try:
-            seen = await asyncio.to_thread(look)
+            seen = self._look()
         except Exception as error:
             if is_permanent(error):
                 raise
-            failures += 1
-            log.warning("Look %d in a row failed, it will be repeated: %s", failures, error)
-            continue
-        failures = 0
-        if done(seen):
-            return seen
+            self._failures += 1
+            self._log.warning("Look %d in a row failed, it will be repeated: %s", self._failures, error)
+            return False
+        self._failures = 0
+        if self._done(seen):
+            self.seen = [seen]
+        return bool(self.seen)
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to wait before the next look."""
+        doublings = min(self._failures, 16)
+        longest = max(_LONGEST_PAUSE_SECONDS, self._interval_seconds)
+        pause = min(self._interval_seconds * 2.0**doublings, longest)
+        return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, hides nothing
 
 
-def _pause_seconds(interval_seconds: float, failures: int) -> float:
-    pause = interval_seconds * 2**failures if failures < 16 else _LONGEST_PAUSE_SECONDS
-    bounded = min(pause, max(_LONGEST_PAUSE_SECONDS, interval_seconds))
-    return bounded * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, hides nothing
+async def look_until(
+    done: Callable[[Seen], bool], look: Callable[[], Seen], *, interval_seconds: float, log: Logger
+) -> Seen:
+    """Look until ``done`` says so, with a pause before each look; the parameters are those of ``Watch``.
+
+    :raises Exception: what the look raised, when the same look would fail again
+    """
+    watch = Watch(done, look, interval_seconds=interval_seconds, log=log)
+    while True:
+        await asyncio.sleep(watch.pause_seconds)
+        if await asyncio.to_thread(watch.over):
+            return watch.seen[0]
+
+
+def look_until_on_worker(
+    done: Callable[[Seen], bool], look: Callable[[], Seen], *, interval_seconds: float, log: Logger
+) -> Seen:
+    """Look until ``done`` says so, at once and then after each pause; the parameters are those of ``Watch``.
+
+    :raises Exception: what the look raised, when the same look would fail again
+    """
+    watch = Watch(done, look, interval_seconds=interval_seconds, log=log)
+    while not watch.over():
+        time.sleep(watch.pause_seconds)
+    return watch.seen[0]

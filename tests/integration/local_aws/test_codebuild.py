@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import json
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.exceptions
 import pytest
 
+from local_aws.codebuild.service import CodeBuildService
 from local_aws.container import Launch
 from tests.support.process_cloud import DOCKERFILE, REGISTRY, ProcessCloud, is_alive, process_cloud, wait_until
 
@@ -363,6 +365,12 @@ def test_projects_can_be_changed_and_deleted(cloud: ProcessCloud) -> None:
         ({"artifacts": {"type": "S3", "location": "b"}}, "Artifacts type S3 is not supported"),
         ({"serviceRole": "arn:aws:iam::123456789012:role/none"}, "not authorized to perform: sts:AssumeRole"),
         ({"description": "x" * 256}, "less than or equal to 255"),
+        ({"secondarySources": [{"type": "S3", "location": "b/k"}]}, "secondarySources is not supported"),
+        ({"sourceVersion": "1"}, "sourceVersion is not supported by the local AWS: give the object its own key"),
+        ({"logsConfig": {"s3Logs": {"status": "ENABLED", "location": "b"}}}, "disable s3Logs"),
+        ({"logsConfig": {"cloudWatchLogs": {"status": "DISABLED"}}}, "enable cloudWatchLogs"),
+        ({"logsConfig": {"cloudWatchLogs": {"status": "ENABLED", "groupName": "a b"}}}, "cloudWatchLogs.groupName is"),
+        ({"fileSystemLocations": [{"type": "EFS", "location": "x"}]}, "fileSystemLocations is not supported"),
     ],
 )
 def test_a_project_that_cannot_be_built_is_refused(cloud: ProcessCloud, members: dict[str, Any], message: str) -> None:
@@ -370,6 +378,66 @@ def test_a_project_that_cannot_be_built_is_refused(cloud: ProcessCloud, members:
     project = {**_project(cloud, f"refused-{next(_NUMBERS)}"), **members}
 
     assert message in _refusal(lambda: cloud.client("codebuild").create_project(**project))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"sourceVersion": "1"}, "sourceVersion is not supported by the local AWS"),
+        ({"artifactsOverride": {"type": "S3", "location": "b"}}, "Artifacts type S3 is not supported"),
+        ({"secondarySourcesOverride": [{"type": "NO_SOURCE"}]}, "secondarySourcesOverride is not supported"),
+        ({"debugSessionEnabled": True}, "debugSessionEnabled is not supported"),
+        ({"logsConfigOverride": {"cloudWatchLogs": {"status": "DISABLED"}}}, "enable cloudWatchLogs"),
+    ],
+)
+def test_a_build_that_would_be_another_one_is_refused(
+    cloud: ProcessCloud, members: dict[str, Any], message: str
+) -> None:
+    """What cannot be honoured is not left out quietly."""
+    assert message in _refusal(lambda: _start(cloud, _buildspec(build=["true"]), **members))
+
+
+def test_logs_go_where_the_project_or_the_request_says(cloud: ProcessCloud) -> None:
+    """The stream's name is the first part of it; the request wins over the project."""
+    codebuild = cloud.client("codebuild")
+    logs = {"cloudWatchLogs": {"status": "ENABLED", "groupName": "of-project", "streamName": "stream"}}
+    codebuild.create_project(**_project(cloud, "named-logs", logsConfig=logs))
+    override = {"cloudWatchLogs": {"status": "ENABLED", "groupName": "of-request"}}
+    request = {"projectName": "named-logs", "buildspecOverride": _buildspec(build=["echo $CODEBUILD_LOG_PATH"])}
+
+    first = _ended(cloud, codebuild.start_build(**request)["build"]["id"])
+    second = _ended(cloud, codebuild.start_build(**request, logsConfigOverride=override)["build"]["id"])
+
+    identity = first["id"].partition(":")[2]
+    assert (first["logs"]["groupName"], first["logs"]["streamName"]) == ("of-project", f"stream/{identity}")
+    assert _output(cloud, first) == [f"stream/{identity}"]
+    assert second["logs"]["groupName"] == "of-request"
+    assert _output(cloud, second) == [second["id"].partition(":")[2]]
+
+
+def test_the_image_of_the_request_is_shown(cloud: ProcessCloud) -> None:
+    """Commands run on this machine all the same."""
+    build = _run(cloud, _buildspec(build=["echo $CODEBUILD_BUILD_IMAGE"]), imageOverride="other:1")
+
+    assert build["environment"]["image"] == "other:1"
+    assert _output(cloud, build) == ["other:1"]
+
+
+def test_a_start_reaps_builds_of_an_earlier_life_and_a_constructor_does_not(
+    cloud: ProcessCloud, tmp_path: Path
+) -> None:
+    """Whoever only makes the service may not own the state directory yet."""
+    earlier = dataclasses.replace(cloud.cloud, state_dir=tmp_path)
+    note = tmp_path / "builds" / "running" / "999999999.json"
+    note.parent.mkdir(parents=True)
+    note.write_text("{}")
+
+    service = CodeBuildService(earlier, cloud.images)
+    existed = note.exists()
+    service.start()
+
+    assert existed
+    assert not note.exists()
 
 
 def test_what_does_not_exist_is_not_found(cloud: ProcessCloud) -> None:

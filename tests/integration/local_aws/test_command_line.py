@@ -14,13 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.config
 import pytest
 
+from local_aws.state_lock import StateLock
 from tests.support.training import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "codebuild.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+)
 _INCLUDE = Path(__file__).parents[3] / "include"
 
 
@@ -35,13 +45,13 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def _running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def _running(tmp_path: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """Run it on a free port and yield the process and its ready file."""
     ready = tmp_path / "ready.json"
     command = [sys.executable, "-m", "local_aws", "--port", "0", "--state-dir", str(tmp_path / "state")]
     process = subprocess.Popen(
         [*command, "--ready-file", str(ready), "--region", "eu-west-1"],
-        env=_environment(),
+        env={**_environment(), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -85,6 +95,45 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
     assert process.returncode == 0
     assert output == f"local AWS ready at {ready['endpoint_url']} (region eu-west-1, engine process)\n"
     assert errors == ""
+
+
+def test_a_profile_in_the_environment_changes_nothing(tmp_path: Path) -> None:
+    """AWS_PROFILE names a profile of the real AWS, which the local one neither needs nor looks for."""
+    with _running(tmp_path, AWS_PROFILE="x", AWS_DEFAULT_PROFILE="x") as (_, ready):
+        session = boto3.Session("any", "any", region_name=ready["region"])
+        config = botocore.config.Config(proxies={})
+        iam, codebuild = (
+            session.client(service, endpoint_url=ready["endpoint_url"], config=config)
+            for service in ("iam", "codebuild")
+        )
+
+        role = iam.create_role(RoleName="builder", AssumeRolePolicyDocument=_TRUST)["Role"]["Arn"]
+        project = codebuild.create_project(
+            name="images",
+            serviceRole=role,
+            source={"type": "NO_SOURCE", "buildspec": "version: 0.2\n"},
+            artifacts={"type": "NO_ARTIFACTS"},
+            environment={"type": "LINUX_CONTAINER", "image": "any", "computeType": "BUILD_GENERAL1_SMALL"},
+        )["project"]
+
+        assert project["serviceRole"] == role
+
+
+def test_a_second_one_leaves_the_state_directory_of_the_first_alone(tmp_path: Path) -> None:
+    """It says so in one line, with exit code 1, and reaps nothing; afterwards the directory is free again."""
+    notes = tmp_path / "state" / "containers"
+    with _running(tmp_path) as (process, _):
+        notes.mkdir(exist_ok=True)
+        (notes / "999999999.json").write_text("{}")
+        second = _run("--port", "0", "--state-dir", str(tmp_path / "state"))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=15)
+
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert f"the state directory {tmp_path / 'state'} is in use by another local AWS" in second.stderr
+    assert (notes / "999999999.json").exists()
+    StateLock(tmp_path / "state").release()
 
 
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:

@@ -75,8 +75,27 @@ def test_the_container_sees_what_the_contract_says(account: HostingAccount) -> N
     modes = json.loads(account.invoke(name, b"modes"))
 
     assert environment["COLOUR"] == "green"
-    assert not {"PYTEST_CURRENT_TEST", "AWS_SECRET_ACCESS_KEY", "VIRTUAL_ENV"} & set(environment)
+    assert not {"PYTEST_CURRENT_TEST", "VIRTUAL_ENV"} & set(environment)
     assert modes == {"model": "0o555", "name": "0o444"}
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_a_container_reaches_this_cloud_unless_it_is_isolated(account: HostingAccount, *, isolated: bool) -> None:
+    """Code that reads S3 at start works as with the model's role on AWS; network isolation takes keys and address."""
+    model = account.name("model")
+    account.sagemaker.create_model(
+        ModelName=model,
+        ExecutionRoleArn=account.role_arn,
+        PrimaryContainer={"Image": account.image},
+        EnableNetworkIsolation=isolated,
+    )
+
+    environment = json.loads(account.invoke(account.endpoint(account.config({"ModelName": model})), b"environment"))
+
+    ours = {name: value for name, value in environment.items() if name.startswith("AWS_")}
+    keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    address = {"AWS_ENDPOINT_URL": account.cloud.endpoint_url}
+    assert ours == {"AWS_REGION": "us-east-1"} | ({} if isolated else keys | address)
 
 
 def test_the_output_of_containers_is_logged_per_instance(account: HostingAccount) -> None:

@@ -6,12 +6,11 @@ import datetime as dt
 import json
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 import pytest
-import urllib3
 
 from local_aws.runtime.invocation import invoke
 from tests.support.hosting import HostingAccount
@@ -102,11 +101,11 @@ def test_a_body_may_have_six_mebibytes_and_no_byte_more(account: HostingAccount,
 
 
 def test_an_answer_that_is_too_large_is_a_model_error(account: HostingAccount, name: str) -> None:
-    """It names the size and the limit."""
+    """It names the limit."""
     response = _error(lambda: account.invoke(name, f"large {LIMIT_BYTES + 1}".encode()))
 
     assert response["OriginalMessage"] == (
-        "The answer of container primary has 6291457 bytes; at most 6291456 are allowed"
+        "The answer of container primary has more than 6291456 bytes, the most that are allowed"
     )
 
 
@@ -176,34 +175,62 @@ def _sum(account: HostingAccount, endpoint: str, metric: str) -> float:
     return float(sum(point["Sum"] for point in points))
 
 
-@contextmanager
-def _container(*replies: bytes | None) -> Iterator[urllib3.HTTPConnectionPool]:
-    """Accept connections one after the other; None closes one without an answer, b"" keeps it silent."""
-    server = socket.create_server(("127.0.0.1", 0))
-    silent: list[socket.socket] = []
+class _Container:
+    """A container that does with each connection what a test says.
 
-    def serve() -> None:
-        for reply in replies:
-            connection, _ = server.accept()
-            connection.recv(65_536)
-            if reply == b"":
-                silent.append(connection)
-                continue
-            connection.sendall(reply or b"")
-            connection.close()
+    :param behave: gets the connection when the request is there, a large body in part; it is closed after that
+    """
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield urllib3.HTTPConnectionPool("127.0.0.1", server.getsockname()[1])
-    for connection in silent:
-        connection.close()
-    server.close()
+    def __init__(self, behave: Callable[[socket.socket], None]) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._behave = behave
+        self.address: tuple[str, int] = self._server.getsockname()
+        self.requests: list[bytes] = []
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> _Container:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join(10)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._server.accept()
+                with connection, suppress(OSError):
+                    self.requests.append(_read_request(connection))
+                    self._behave(connection)
+
+
+def _read_request(connection: socket.socket) -> bytes:
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65_536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    return head if body else head + connection.recv(65_536)
+
+
+def _wait_for_the_end(connection: socket.socket) -> None:
+    while connection.recv(65_536):
+        pass
+
+
+def _until_hung_up(connection: socket.socket, data: bytes, pause_seconds: float = 0.0) -> None:
+    """Send the same again and again until the other side has had enough."""
+    connection.settimeout(10)
+    pause = threading.Event()
+    while not pause.wait(pause_seconds):
+        connection.sendall(data)
 
 
 def test_a_container_that_takes_too_long_is_an_error_of_status_zero() -> None:
     """The words are those of AWS."""
-    with _container(b"") as connections:
-        invocation = invoke(connections, {"Body": b"1"}, timeout_seconds=0.2)
+    with _Container(_wait_for_the_end) as container:
+        invocation = invoke(container.address, {"Body": b"1"}, timeout_seconds=0.2)
 
     assert invocation.status == 0
     assert invocation.error("e", "us-east-1", "1", "arn").message.startswith(
@@ -212,18 +239,60 @@ def test_a_container_that_takes_too_long_is_an_error_of_status_zero() -> None:
     )
 
 
-def test_a_connection_that_the_container_just_closed_is_tried_anew() -> None:
-    """Closing an idle connection is a server's right and no failure of the model."""
-    with _container(None, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") as connections:
-        invocation = invoke(connections, {"Body": b"1"})
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"])
+def test_a_container_that_answers_byte_by_byte_has_no_more_time(head: bytes) -> None:
+    """The limit is for the whole answer: a byte now and then does not put it off."""
 
-    assert (invocation.status, invocation.body) == (200, b"ok")
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(head)
+        _until_hung_up(connection, b"H", 0.05)
+
+    with _Container(drip) as container:
+        invocation = invoke(container.address, {"Body": b"1"}, timeout_seconds=0.4)
+
+    assert invocation.status == 0
+    assert b"timed out" in invocation.body
+    assert invocation.seconds < 5
 
 
-def test_a_container_that_never_answers_is_a_server_error() -> None:
-    """After a second closed connection the client is told."""
-    with _container(None, None) as connections:
-        invocation = invoke(connections, {"Body": b"1"})
+@pytest.mark.parametrize("framing", [b"", b"Content-Length: 1000000000\r\n"])
+def test_an_answer_without_end_is_not_read_beyond_the_limit(framing: bytes) -> None:
+    """A container that never stops sending does not fill the memory."""
+
+    def flood(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n")
+        _until_hung_up(connection, b"x" * 1_000_000)
+
+    with _Container(flood) as container:
+        invocation = invoke(container.address, {"Body": b"1"}, timeout_seconds=20)
+
+    assert invocation.status == 500
+    assert b"has more than 6291456 bytes" in invocation.body
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", b"no HTTP at all\r\n\r\n"],
+)
+def test_a_container_that_breaks_down_over_a_request_gets_it_once(answer: bytes) -> None:
+    """The client is told and may decide to send it again; the container may have acted on it already."""
+    with _Container(lambda connection: connection.sendall(answer)) as container:
+        invocation = invoke(container.address, {"Body": b"1"})
 
     assert invocation.status == 500
     assert b"closed the connection without an answer" in invocation.body
+    assert len(container.requests) == 1
+
+
+def test_a_refusal_that_comes_before_the_whole_body_was_read_is_passed_on() -> None:
+    """A container may answer 413 to a body that it does not want to see."""
+
+    def refuse(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+        connection.shutdown(socket.SHUT_WR)
+        _wait_for_the_end(connection)
+
+    with _Container(refuse) as container:
+        invocation = invoke(container.address, {"Body": b"1" * 5_000_000})
+
+    assert (invocation.status, invocation.body) == (413, b"big")

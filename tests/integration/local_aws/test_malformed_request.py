@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +12,7 @@ from hypothesis import strategies as st
 from local_aws.codebuild.service import CodeBuildService
 from local_aws.image_store import ImageStore
 from tests.support.local_cloud import LocalCloud, local_cloud
+from tests.support.raw_request import TARGET_PREFIXES, call, post, served_operations, service_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +20,7 @@ if TYPE_CHECKING:
     from local_aws.cloud import Cloud
     from local_aws.service import Service
 
-_SERVICES = {"sagemaker": "SageMaker", "codebuild": "CodeBuild_20161006"}
-_SERVED_EXAMPLES, _UNSERVED_EXAMPLES = 350, 100
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_SERVED_EXAMPLES, _UNSERVED_EXAMPLES = 200, 60
 _TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=80)
 _NUMBER = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False)
 _JUNK = st.recursive(
@@ -44,39 +39,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
     with local_cloud(tmp_path_factory.mktemp("cloud"), services=codebuild) as running:
         yield running
-
-
-@lru_cache
-def _model(service: str) -> Any:
-    return botocore.session.get_session().get_service_model(service)
-
-
-@lru_cache
-def _operations(service: str) -> list[str]:
-    return list(_model(service).operation_names)
-
-
-def _post(cloud: LocalCloud, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    request = urllib.request.Request(cloud.endpoint_url + path, body, headers, method="POST")
-    try:
-        with _OPENER.open(request, timeout=20) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
-
-
-def _call(cloud: LocalCloud, service: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
-    scope = (
-        f"AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
-    )
-    headers = {
-        "X-Amz-Target": f"{_SERVICES[service]}.{operation}",
-        "Content-Type": "application/x-amz-json-1.1",
-        "Authorization": scope,
-    }
-    status, answer = _post(cloud, "/", body, headers)
-    return status, json.loads(answer) if answer else {}
 
 
 def _document(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
@@ -104,28 +66,16 @@ def _document(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
 @st.composite
 def _requests(draw: st.DrawFn, operations: tuple[tuple[str, str], ...]) -> tuple[str, str, bytes]:
     service, operation = draw(st.sampled_from(operations))
-    shape = _model(service).operation_model(operation).input_shape
+    shape = service_model(service).operation_model(operation).input_shape
     document = _JUNK if shape is None else st.one_of(_document(shape), _document(shape), _JUNK)
     text = json.dumps(draw(document)).encode()
     cut = draw(st.integers(0, 9))
     return service, operation, text if cut else text[: len(text) // 2] + draw(st.binary(max_size=3))
 
 
-def _served(cloud: LocalCloud) -> tuple[tuple[str, str], ...]:
-    """Ask the local AWS which operations it has: the others say so."""
-    services = json.loads(_OPENER.open(f"{cloud.endpoint_url}/_local/health").read())["services"]
-    found = []
-    for service in sorted(set(services) & set(_SERVICES)):
-        for operation in _operations(service):
-            _, answer = _call(cloud, service, operation, b"[")
-            if answer.get("__type") != "UnknownOperationException":
-                found.append((service, operation))
-    return tuple(found)
-
-
 def test_served_operations_answer_malformed_requests_with_4xx(cloud: LocalCloud) -> None:
     """Several hundred requests made from the service models' shapes never cause a 5xx."""
-    served = _served(cloud)
+    served = tuple(served_operations(cloud.endpoint_url))
     assert {("sagemaker", "CreateTrainingJob"), ("codebuild", "StartBuild")} <= set(served)
     seen: dict[int, int] = {}
 
@@ -138,7 +88,7 @@ def test_served_operations_answer_malformed_requests_with_4xx(cloud: LocalCloud)
     )
     @given(_requests(served))
     def check(request: tuple[str, str, bytes]) -> None:
-        status, answer = _call(cloud, *request)
+        status, answer = call(cloud.endpoint_url, *request)
         seen[status] = seen.get(status, 0) + 1
         assert status < 500, (request, answer)
         if status != 200:
@@ -152,8 +102,10 @@ def test_served_operations_answer_malformed_requests_with_4xx(cloud: LocalCloud)
 
 def test_operations_that_are_not_served_say_so(cloud: LocalCloud) -> None:
     """Whatever the body, an operation of AWS that is missing here is a clear 4xx."""
-    served = set(_served(cloud))
-    missing = tuple((s, name) for s in _SERVICES for name in _operations(s) if (s, name) not in served)
+    served = set(served_operations(cloud.endpoint_url))
+    missing = tuple(
+        (s, name) for s in TARGET_PREFIXES for name in service_model(s).operation_names if (s, name) not in served
+    )
 
     @settings(
         max_examples=_UNSERVED_EXAMPLES,
@@ -164,7 +116,7 @@ def test_operations_that_are_not_served_say_so(cloud: LocalCloud) -> None:
     )
     @given(st.sampled_from(missing), st.binary(max_size=40))
     def check(operation: tuple[str, str], body: bytes) -> None:
-        status, answer = _call(cloud, *operation, body)
+        status, answer = call(cloud.endpoint_url, *operation, body)
         assert (status, answer["__type"]) == (400, "UnknownOperationException")
         assert operation[1] in answer["message"]
 
@@ -175,7 +127,7 @@ def test_operations_that_are_not_served_say_so(cloud: LocalCloud) -> None:
 def test_an_action_that_does_not_exist_is_unknown(cloud: LocalCloud, name: str) -> None:
     """Any other word after the dot is an unknown operation."""
     headers = {"X-Amz-Target": f"SageMaker.{name}".encode().decode("latin-1"), "Content-Type": "application/json"}
-    status, body = _post(cloud, "/", b"{}", headers)
+    status, body = post(cloud.endpoint_url, "/", b"{}", headers)
 
     assert 400 <= status < 500
     assert json.loads(body)["__type"] == "UnknownOperationException"
@@ -203,7 +155,7 @@ def test_an_action_that_does_not_exist_is_unknown(cloud: LocalCloud, name: str) 
 )
 def test_a_body_that_is_no_request_is_refused(cloud: LocalCloud, body: bytes, code: str) -> None:
     """What is not JSON, or not of the shape, is told apart from what breaks a constraint."""
-    status, answer = _call(cloud, "sagemaker", "DescribeTrainingJob", body)
+    status, answer = call(cloud.endpoint_url, "sagemaker", "DescribeTrainingJob", body)
 
     assert (status, answer["__type"]) == (400, code)
 
@@ -212,7 +164,7 @@ def test_a_hostile_name_does_not_stall_the_check(cloud: LocalCloud) -> None:
     """A name made to make the pattern backtrack is refused at once."""
     body = json.dumps({"TrainingJobName": "a-" * 30_000}).encode()
 
-    status, _ = _call(cloud, "sagemaker", "DescribeTrainingJob", body)
+    status, _ = call(cloud.endpoint_url, "sagemaker", "DescribeTrainingJob", body)
 
     assert status == 400
 
@@ -224,6 +176,8 @@ def test_sagemaker_never_reaches_moto(cloud: LocalCloud) -> None:
     )
 
     for path in ("/BatchPutMetrics", "/endpoints/x/other", "/"):
-        status, body = _post(cloud, path, b"{}", {"Authorization": scope, "Content-Type": "application/json"})
+        status, body = post(
+            cloud.endpoint_url, path, b"{}", {"Authorization": scope, "Content-Type": "application/json"}
+        )
         assert status == 404
         assert json.loads(body)["__type"] == "UnknownOperationException"

@@ -76,6 +76,11 @@ def test_a_model_can_be_made_again_only_after_its_deletion(account: HostingAccou
         ({"Mode": "MultiModel"}, "use SingleModel"),
         ({"ModelPackageName": "group/1"}, "ModelPackageName, which the local AWS does not have"),
         ({"Environment": {f"K{number}": "x" * 1000 for number in range(40)}}, "may have 32768"),
+        ({"Environment": {"A": "a\0b"}}, r"Value 'a\x00b' at 'primaryContainer.environment' failed to satisfy"),
+        (
+            {"Image": GONE.replace("123456789012", "210987654321")},
+            f"is not that of this account and region, {REGISTRY}",
+        ),
     ],
 )
 def test_a_container_that_cannot_serve_is_refused(

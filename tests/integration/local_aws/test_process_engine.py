@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local_aws.container import ContainerError, Launch
-from tests.support.process_cloud import DOCKERFILE, ProcessCloud, process_cloud
+from tests.support.process_cloud import DOCKERFILE, REGISTRY, ProcessCloud, process_cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +63,24 @@ def test_an_image_that_was_deleted_from_ecr_does_not_run(cloud: ProcessCloud) ->
         cloud.engine.start(_launch(cloud, image))
 
 
+def test_a_repository_name_that_ecr_cannot_have_is_no_image(cloud: ProcessCloud) -> None:
+    """ECR's shortest name has two characters; the client refuses the question before ECR can."""
+    with pytest.raises(ContainerError, match=f"there is no image {REGISTRY}/a:v1: .*repositoryName"):
+        cloud.engine.resolve(f"{REGISTRY}/a:v1")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("123456789012", "210987654321"), ("us-east-1", "eu-west-1"), ("amazonaws.com", "example.com")]
+)
+def test_an_image_of_another_registry_is_not_ours_of_the_same_name(cloud: ProcessCloud, ours: str, theirs: str) -> None:
+    """Account and region belong to the image; the refusal names both registries."""
+    image = cloud.push(f"shared-name-{next(_NUMBERS)}", {"train": _SHOW})
+    elsewhere = image.replace(ours, theirs)
+
+    with pytest.raises(ContainerError, match=f"there is no image {elsewhere}: .* {image.partition('/')[0]};"):
+        cloud.engine.resolve(elsewhere)
+
+
 def test_an_image_that_was_built_elsewhere_is_refused_with_the_reason(cloud: ProcessCloud) -> None:
     """ECR may hold it, but there is nothing to run."""
     image = cloud.push("foreign", {})
@@ -93,6 +111,37 @@ def test_the_program_finds_itself_as_in_the_image(cloud: ProcessCloud, monkeypat
     assert "SECRET_OF_THE_USER" not in environment
     assert "SAGEMAKER_BIND_TO_PORT" not in environment
     assert shown["prefix"] not in {sys.prefix, sys.base_prefix}
+
+
+def test_paths_below_opt_ml_are_moved_with_it(cloud: ProcessCloud) -> None:
+    """Variables of the request and of the image, lists of paths and arguments lead to the container's own files."""
+    dockerfile = DOCKERFILE + "ENV MODEL_DIR=/opt/ml/model\n"
+    image = cloud.push("moved", {"train": _SHOW, "Dockerfile": dockerfile})
+    variables = {"METRICS": "/opt/ml/output/metrics/sagemaker", "PATHS": "/opt/ml/a:/opt/mlx", "URL": "s3://b/opt/ml/a"}
+    launch = _launch(cloud, image, "train", "/opt/ml/input", environment=variables)
+
+    shown = _shown(cloud, launch)
+
+    environment, ml_dir = shown["environment"], launch.ml_dir
+    assert environment["MODEL_DIR"] == f"{ml_dir}/model"
+    assert environment["METRICS"] == f"{ml_dir}/output/metrics/sagemaker"
+    assert environment["PATHS"] == f"{ml_dir}/a:/opt/mlx"
+    assert environment["URL"] == "s3://b/opt/ml/a"
+    assert shown["arguments"][1:] == [f"{ml_dir}/input"]
+
+
+@pytest.mark.parametrize("environment", [{"A": "a\0b"}, {"A=B": "c"}])
+def test_variables_that_no_program_can_have_fail_the_start_and_leave_nothing(
+    cloud: ProcessCloud, environment: dict[str, str]
+) -> None:
+    """What the operating system refuses is a container that cannot start, not a fault of the engine."""
+    image = cloud.push(f"variables-{next(_NUMBERS)}", {"train": _SHOW})
+    launch = _launch(cloud, image, environment=environment, network="of-variables")
+
+    with pytest.raises(ContainerError, match="CannotStartContainerError"):
+        cloud.engine.start(launch)
+
+    assert not (cloud.state_dir / "containers" / "home" / launch.name).exists()
 
 
 @pytest.mark.parametrize(

@@ -472,8 +472,13 @@ def test_every_status_change_is_an_event(account: TrainingAccount) -> None:
 
 
 def test_nothing_of_a_job_stays_on_disk(account: TrainingAccount) -> None:
-    """The directory of an ended job is removed."""
-    job = account.run("(model / 'big').write_text('x' * 100000)")
+    """The directory is gone when the job has ended, so that a new job of the same name finds nothing of the old."""
+    job = account.run("""
+(base / "scratch").mkdir()
+for number in range(3000): (base / "scratch" / str(number)).touch()
+sys.exit(1)
+""")
 
     directory: Path = account.cloud.state_dir / "training" / job["TrainingJobName"]
-    wait_for(lambda: not directory.exists())
+    assert job["TrainingJobStatus"] == "Failed"
+    assert not directory.exists()

@@ -59,7 +59,7 @@ def _refusal(account: TrainingAccount, **changes: Any) -> tuple[str, str]:
         ),
         (
             {"HyperParameters": {"a": "x" * 2501}},
-            f"1 validation error detected: Value '{{a={'x' * 2501}}}' at 'hyperParameters' failed to satisfy "
+            f"1 validation error detected: Value '{{a={'x' * 197}…' at 'hyperParameters' failed to satisfy "
             "constraint: Map value must satisfy constraint: [Member must have length less than or equal to 2500]",
         ),
         ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "Could not assume role arn:aws:iam::123456789012:role/"),
@@ -100,6 +100,18 @@ def _refusal(account: TrainingAccount, **changes: Any) -> tuple[str, str]:
         (
             {"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c", "LocalPath": "/state"}},
             "Request: the local AWS does not have CheckpointConfig.LocalPath '/state' outside /opt/ml",
+        ),
+        (
+            {"CheckpointConfig": {"S3Uri": "s3://no-such-bucket-anywhere/c"}},
+            'The bucket "no-such-bucket-anywhere" of the S3 URL "s3://no-such-bucket-anywhere/c" given in Checkpoint',
+        ),
+        (
+            {"Environment": {"MODE": "a\0b"}},
+            r"Value 'a\x00b' at 'environment' failed to satisfy constraint: Member must not have NUL characters",
+        ),
+        (
+            {"algorithm": {"ContainerArguments": ["train", "\0"]}},
+            r"Value '\x00' at 'algorithmSpecification.containerArguments' failed to satisfy constraint: Member must",
         ),
         ({"OutputDataConfig": {"S3OutputPath": "https://s3.amazonaws.com/b/k"}}, "Value 'https://s3.amazonaws.com/b/k"),
         ({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}, "Duplicate tag keys found: a."),

@@ -172,7 +172,19 @@ def test_a_backfill_does_not_replace_a_newer_model(account: Account) -> None:
     wait(create(name, account.model(5), newer))
     with pytest.raises(AirflowSkipException, match="2026-05-01"):
         create(name, account.model(4))
-    assert create(name, account.model(4), deploy_older=True)["operation"] == "update"
+    assert create(name, account.model(4), data_date="2026-05-01")["operation"] == "update"
+
+
+def test_an_overtaken_smoke_test_judges_nothing(account: Account) -> None:
+    """The endpoint answers well, but with a model that is another run's."""
+    name = account.name()
+    first = create(name, account.model(5))
+    wait(first)
+    assert smoke_test(name, endpoint_config_name=first["endpoint_config_name"])["passed"]
+    second = create(name, account.model(4.5))
+    wait(second)
+    with pytest.raises(AirflowFailException, match="another deployment"):
+        smoke_test(name, endpoint_config_name=first["endpoint_config_name"])
 
 
 def test_an_unknown_model_is_refused_by_name(account: Account) -> None:

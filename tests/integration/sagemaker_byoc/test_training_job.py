@@ -148,6 +148,18 @@ def test_clearing_makes_a_fresh_job(account: TrainingAccount, run: TaskRun) -> N
     account.finish(second)
 
 
+def test_clearing_stops_the_job_that_still_runs(account: TrainingAccount, run: TaskRun) -> None:
+    """A task that only starts its job is told nothing when a person clears it, so its next generation looks back."""
+    request = config(account, HANGS)
+    first = run.of(operator(request))
+    run.max_tries, run.try_number = run.max_tries + 1, 2
+    second = run.of(operator(request))
+    assert account.finish(first)["TrainingJobStatus"] == "Stopped"
+    assert account.describe(second)["TrainingJobStatus"] == "InProgress"
+    account.sagemaker.stop_training_job(TrainingJobName=second)
+    account.finish(second)
+
+
 def test_racing_tries_make_one_job(account: TrainingAccount, run: TaskRun) -> None:
     """However the calls of four processes interleave, the name decides."""
     request = config(account)

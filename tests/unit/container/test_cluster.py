@@ -1,16 +1,20 @@
 """Two hosts as two processes on the loopback address."""
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from torch import distributed
 
 from sagemaker_container import cluster as cluster_module
-from sagemaker_container.cluster import Cluster
+from sagemaker_container.cluster import Cluster, joined
+from sagemaker_container.configuration import Hosts
 from tests.unit.container.opt_ml import IRIS, SMALLEST, OptMl, free_port
 
 HOSTS = ("algo-1", "algo-2")
@@ -109,6 +113,22 @@ def test_a_name_that_does_not_resolve_yet_is_tried_again(monkeypatch: pytest.Mon
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     monkeypatch.setattr(cluster_module, "DNS_RETRY_SECONDS", 0)
     assert cluster_module.resolve("algo-1") == "10.0.0.7"
+
+
+@pytest.mark.parametrize(("platform", "loopback"), [("linux", "lo"), ("darwin", "lo0")])
+def test_hosts_that_meet_on_this_machine_use_its_loopback_interface(
+    monkeypatch: pytest.MonkeyPatch, platform: str, loopback: str
+) -> None:
+    """Its name is the operating system's, whatever network the job was told to use."""
+    variables = {"MASTER_ADDR": "127.0.0.1"}
+    monkeypatch.setattr(os, "environ", variables)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, loopback), (2, "eth0")])
+    for call in ("TCPStore", "init_process_group", "destroy_process_group"):
+        monkeypatch.setattr(distributed, call, lambda *_arguments, **_options: None)
+
+    with joined(Hosts(names=HOSTS, current="algo-2", network_interface="eth0")):
+        assert variables["GLOO_SOCKET_IFNAME"] == loopback
 
 
 def test_a_single_host_needs_no_group() -> None:

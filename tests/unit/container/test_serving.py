@@ -1,5 +1,6 @@
 """``serve`` as a process of its own."""
 
+import os
 import shutil
 import signal
 import socket
@@ -79,6 +80,20 @@ def test_a_model_of_another_format_is_not_loaded(
     file.write_text(file.read_text().replace('"format_version": 1', '"format_version": 99'), encoding="utf-8")
     assert serve_here(deployed, monkeypatch) == 1
     assert "the format version is 99, this container reads 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("workers", "threads"), [("1", "6"), ("4", "1"), ("9", "1")])
+def test_workers_share_the_cores_where_the_system_tells_only_how_many_there_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: str, threads: str
+) -> None:
+    """MacOS knows no affinity; a start there gets as far as the model, with the threads set."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    variables = {"SAGEMAKER_BASE_DIR": str(tmp_path), "MODEL_SERVER_WORKERS": workers}
+    monkeypatch.setattr(os, "environ", variables)
+
+    assert main() == 1
+    assert variables["OMP_NUM_THREADS"] == threads
 
 
 def test_the_server_listens_where_sagemaker_expects_it(monkeypatch: pytest.MonkeyPatch) -> None:

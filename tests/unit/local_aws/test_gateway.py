@@ -28,6 +28,9 @@ class _Service:
         self.service_name = service_name
         self.operations = operations
 
+    def start(self) -> None:
+        """Nothing is left."""
+
     def close(self) -> None:
         """Nothing runs."""
 

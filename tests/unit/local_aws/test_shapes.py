@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import json
 from typing import Any
 
 import botocore.session
@@ -26,6 +28,10 @@ def _refusal(operation: str, document: Any) -> AwsError:
     with pytest.raises(AwsError) as refusal:
         _read(operation, document)
     return refusal.value
+
+
+def _base64(size: int) -> str:
+    return base64.b64encode(bytes(size)).decode()
 
 
 def test_a_good_request_comes_back_in_python_types() -> None:
@@ -107,6 +113,7 @@ def test_an_empty_list_can_be_too_short() -> None:
         ({"NameContains": ["a"]}, "START_ARRAY can not be converted to a String"),
         ({"NameContains": "\ud800"}, "half of a surrogate pair"),
         ({"CreationTimeAfter": "today"}, "STRING_VALUE can not be converted to a Timestamp"),
+        ({"CreationTimeAfter": float("inf")}, "no time between the years 1 and 9999"),
         ({"CreationTimeAfter": 1e30}, "no time between the years 1 and 9999"),
     ],
 )
@@ -118,6 +125,17 @@ def test_a_value_of_another_type_cannot_be_read(document: Any, text: str) -> Non
     assert text in error.message
 
 
+@pytest.mark.parametrize("weight", ["1e400", "-1e400", "1" + "0" * 400])
+def test_a_number_beyond_a_double_is_refused(weight: str) -> None:
+    """JSON allows any number of digits; no calculation may begin with an infinity."""
+    change = {"VariantName": "A", "DesiredWeight": json.loads(weight)}
+    error = _refusal(
+        "UpdateEndpointWeightsAndCapacities", {"EndpointName": "e", "DesiredWeightsAndCapacities": [change]}
+    )
+
+    assert (error.code, error.message) == ("SerializationException", "The number does not fit into a Double")
+
+
 def test_a_blob_is_base64() -> None:
     """Bytes travel as base64, and nothing else is taken."""
     shape = _RUNTIME.operation_model("InvokeEndpoint").input_shape
@@ -125,6 +143,32 @@ def test_a_blob_is_base64() -> None:
     assert read_document(shape, {"EndpointName": "e", "Body": "AAE="})["Body"] == b"\x00\x01"
     with pytest.raises(AwsError, match="not base64"):
         read_document(shape, {"EndpointName": "e", "Body": "not base64!"})
+
+
+def test_the_length_of_a_blob_is_that_of_its_bytes() -> None:
+    """Base64 makes a blob a third longer; the refusal of one that is too long shows no content."""
+    shape = _RUNTIME.operation_model("InvokeEndpoint").input_shape
+    most = 6_291_456
+
+    assert len(read_document(shape, {"EndpointName": "e", "Body": _base64(most)})["Body"]) == most
+    with pytest.raises(AwsError) as refusal:
+        read_document(shape, {"EndpointName": "e", "Body": _base64(most + 1)})
+    assert refusal.value.message == (
+        f"1 validation error detected: Value '<{most + 1} bytes>' at 'body' failed to satisfy constraint: "
+        f"Member must have length less than or equal to {most}"
+    )
+
+
+def test_a_refusal_stays_short_however_large_the_request_is() -> None:
+    """Values are cut, and of many faults only the first are told, with the number of all."""
+    long_value = _refusal("ListTrainingJobs", {"NameContains": "#" * 1_000_000}).message
+    arn = "arn:aws:sagemaker:eu-west-1:123456789012:x"
+    many_faults = _refusal("AddTags", {"ResourceArn": arn, "Tags": [{}] * 500}).message
+
+    assert len(long_value) < 1000
+    assert "#…' at 'nameContains'" in long_value
+    assert many_faults.startswith("1001 validation errors detected: ")  # two for each tag, one for their number
+    assert len(many_faults) < 20_000
 
 
 def test_the_code_of_the_refusal_is_the_services_own() -> None:

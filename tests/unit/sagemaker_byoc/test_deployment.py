@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sagemaker_byoc.deployment import Step, fill_in_variants, is_older, next_step
+from sagemaker_byoc.deployment import Step, data_date, fill_in_variants, is_older, next_step
 from sagemaker_byoc.endpoint_status import EndpointLook
 from sagemaker_byoc.errors import RequestError
 
@@ -80,3 +80,25 @@ def test_without_variants_the_message_shows_one(variants: object) -> None:
 def test_a_run_is_older_only_when_both_dates_say_so(mine: str | None, live: str | None, older: bool) -> None:
     """A backfill of last year must not replace this year's model; an unknown date holds nobody up."""
     assert is_older(mine, live) is older
+
+
+@pytest.mark.parametrize(
+    ("given", "date"),
+    [
+        ("2026-01-31", "2026-01-31T00:00:00+00:00"),
+        ("2026-01-31T06:00:00+02:00", "2026-01-31T06:00:00+02:00"),
+        ("2026-01-31T06:00:00Z", "2026-01-31T06:00:00+00:00"),
+        (None, "of the run"),
+        ("", "of the run"),
+        ("None", "of the run"),
+    ],
+)
+def test_the_date_of_the_data_is_the_users_or_the_runs(given: str | None, date: str) -> None:
+    """A bare date is midnight UTC; an empty template stands for the run's own date."""
+    assert data_date(given, "of the run") == date
+
+
+def test_a_date_that_is_none_is_refused() -> None:
+    """A date that cannot be compared would switch the guard off."""
+    with pytest.raises(RequestError, match=r"data_date: got 'yesterday'.*2026-01-31"):
+        data_date("yesterday", None)

@@ -74,6 +74,15 @@ def test_further_members_reach_the_request(tmp_path: Path) -> None:
     assert "IMAGE_URI" in variables(made)
 
 
+def test_artifacts_and_further_sources_of_the_project_are_left_out(tmp_path: Path) -> None:
+    """A project that was made for something else would fail over its own uploads after the image is pushed."""
+    made = request(order(tmp_path))
+    assert made["artifactsOverride"] == {"type": "NO_ARTIFACTS"}
+    assert made["secondaryArtifactsOverride"] == made["secondarySourcesOverride"] == []
+    kept = {"type": "S3", "location": "reports"}
+    assert request(order(tmp_path), artifactsOverride=kept)["artifactsOverride"] == kept
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

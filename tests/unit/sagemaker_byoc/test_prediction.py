@@ -67,10 +67,19 @@ def test_any_answer_is_either_read_or_explained(body: bytes, content_type: str) 
         ("1", 1.2, 0.1, False),
         ("setosa", 1.0, 0.1, False),
         ("1", "nan", 0.5, False),
+        ("true", True, None, True),
+        ("TRUE", True, None, True),
+        ("1", True, None, True),
+        ("False", False, None, True),
+        ("0", False, None, True),
+        ("0", True, None, False),
+        ("true", False, None, False),
+        ("yes", True, None, False),
+        ("true", "True", None, False),
     ],
 )
 def test_labels_and_predictions_are_compared(
     label: str, prediction: str | float, tolerance: float | None, correct: bool
 ) -> None:
-    """Classes compare as text or as equal numbers, regressions within the tolerance."""
+    """Classes compare as text or as equal numbers, JSON's truth values as such, regressions within the tolerance."""
     assert is_correct(label, prediction, tolerance) is correct

@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
 from sagemaker_byoc import errors
-from sagemaker_byoc.retry import fail_fast, is_permanent
+from sagemaker_byoc.retry import CREDENTIAL_CODES, fail_fast, is_permanent
 
 
 def aws_error(code: str) -> ClientError:
@@ -21,7 +21,7 @@ PERMANENT = [
     errors.TrainingJobFailedError("AlgorithmError"),
     errors.TrainingJobStoppedError("stopped"),
     ParamValidationError(report="RoleArn"),
-    *map(aws_error, ["ValidationException", "AccessDeniedException", "NoSuchBucket", "UnrecognizedClientException"]),
+    *map(aws_error, ["ValidationException", "AccessDeniedException", "NoSuchBucket"]),
 ]
 PASSING = [
     errors.TrainingJobFailedError("CapacityError", transient=True),
@@ -30,8 +30,10 @@ PASSING = [
     ValueError("unknown"),
     *map(
         aws_error,
-        ["ThrottlingException", "InternalFailure", "ServiceUnavailable", "ResourceLimitExceeded", "ExpiredToken"],
+        ["ThrottlingException", "InternalFailure", "ServiceUnavailable", "ResourceLimitExceeded"],
     ),
+    # a key that is being rotated while a wait goes on
+    *map(aws_error, sorted(CREDENTIAL_CODES)),
 ]
 
 

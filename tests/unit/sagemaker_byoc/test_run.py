@@ -14,14 +14,28 @@ from hypothesis import strategies as st
 
 from sagemaker_byoc.run import RunIdentity
 
-RUN = RunIdentity("retrain", "manual__1", "create", 3, 2, "2026-01-02T00:00:00+00:00", "manual")
+RUN = RunIdentity(
+    "retrain",
+    "manual__1",
+    "create",
+    3,
+    2,
+    "2026-01-02T00:00:00+00:00",
+    "manual",
+    data_date="2026-01-01T00:00:00+00:00",
+)
 TAG = re.compile(r"([\w\s.:/=+\-@]*)")
 
 
 def context(**changes: Any) -> dict[str, Any]:
     """Return the part of Airflow's context that is read."""
     task_instance = {"dag_id": "retrain", "run_id": "manual__1", "task_id": "create", "map_index": 3, "max_tries": 2}
-    dag_run = {"logical_date": datetime(2026, 1, 2, tzinfo=timezone.utc), "run_type": "manual"}
+    task_instance["try_number"] = 1
+    dag_run = {
+        "logical_date": datetime(2026, 1, 2, tzinfo=timezone.utc),
+        "data_interval_start": datetime(2026, 1, 1, tzinfo=timezone.utc),
+        "run_type": "manual",
+    }
     return {
         "ti": SimpleNamespace(**task_instance | {name: changes[name] for name in task_instance if name in changes}),
         "dag_run": SimpleNamespace(**dag_run | {name: changes[name] for name in dag_run if name in changes}),
@@ -40,6 +54,12 @@ def test_a_run_may_have_no_logical_date() -> None:
     assert {"Key": "airflow:logical_date", "Value": ""} in run.tags()
 
 
+def test_without_a_data_interval_the_logical_date_dates_the_data() -> None:
+    """A run that was triggered by an asset or without a schedule has no interval, and one without either no date."""
+    assert RunIdentity.of(context(data_interval_start=None)).data_date == RUN.logical_date
+    assert RunIdentity.of(context(data_interval_start=None, logical_date=None)).data_date is None
+
+
 def test_a_task_that_is_not_mapped_has_the_index_minus_one() -> None:
     """Airflow says None in some places and -1 in others."""
     assert RunIdentity.of(context(map_index=None)).map_index == -1
@@ -51,6 +71,13 @@ def test_a_task_that_is_not_mapped_has_the_index_minus_one() -> None:
 def test_another_task_or_generation_has_another_key(change: dict[str, Any]) -> None:
     """Clearing raises max_tries, so a cleared task is told from its former self."""
     assert replace(RUN, **change).key != RUN.key
+
+
+def test_only_a_later_try_may_have_had_earlier_generations() -> None:
+    """Each smaller max_tries is one that this task may have had before a person cleared it."""
+    assert RUN.earlier_generations() == []
+    assert [one.max_tries for one in replace(RUN, try_number=2).earlier_generations()] == [0, 1]
+    assert replace(RUN, try_number=2).key == RUN.key
 
 
 def test_the_date_is_no_part_of_the_key() -> None:

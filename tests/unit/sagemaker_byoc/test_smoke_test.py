@@ -83,7 +83,14 @@ def test_the_table_of_wrong_ones_holds_only_those() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("minimum_accuracy", 90), ("minimum_accuracy", float("nan")), ("maximum_latency_ms", 0), ("minimum_records", 0)],
+    [
+        ("minimum_accuracy", 90),
+        ("minimum_accuracy", float("nan")),
+        ("maximum_latency_ms", 0),
+        ("minimum_records", 0),
+        ("minimum_records", 2.5),
+        ("tolerance", -1),
+    ],
 )
 def test_a_limit_without_meaning_is_refused(name: str, value: Any) -> None:
     """90 for 0.9 would fail every model, 0 milliseconds as well."""

@@ -60,6 +60,38 @@ def test_pipes_are_no_data(tmp_path: Path) -> None:
         assert tar.getnames() == ["a"]
 
 
+@pytest.mark.parametrize("compressed", [True, False])
+def test_what_is_no_data_is_named_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, compressed: bool
+) -> None:
+    """Whoever misses a socket or a pipe finds out where it went."""
+    directory = _host(tmp_path, "one", {"d/a": "1"})
+    os.mkfifo(directory / "pipe")
+
+    Artifact("output", _FOLDER, compressed).upload(FakeS3(tmp_path / "s3"), [directory], tmp_path)
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{directory / 'pipe'} is neither a file nor a directory and is left out"
+    ]
+
+
+def test_every_name_of_a_hard_linked_file_is_packed_with_its_content(tmp_path: Path) -> None:
+    """A program may link its best checkpoint to its final name; the archive holds two files and no link."""
+    directory = _host(tmp_path, "one", {"best.pt": "weights"})
+    (directory / "final.pt").hardlink_to(directory / "best.pt")
+
+    Artifact("model", _FOLDER).upload(FakeS3(tmp_path / "s3"), [directory], tmp_path)
+
+    with tarfile.open(tmp_path / "s3/out/job/output/model.tar.gz") as tar:
+        assert {member.name: (member.isreg(), member.size) for member in tar} == {
+            "best.pt": (True, 7),
+            "final.pt": (True, 7),
+        }
+        final = tar.extractfile("final.pt")
+        assert final is not None
+        assert final.read() == b"weights"
+
+
 def test_nothing_written_means_nothing_uploaded(tmp_path: Path) -> None:
     """Empty directories, and ones that the program removed, make no object."""
     empty = _host(tmp_path, "one", {})

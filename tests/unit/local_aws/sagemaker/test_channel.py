@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,21 @@ def test_a_key_cannot_leave_the_directory(tmp_path: Path, path: str) -> None:
         download(FakeS3(tmp_path / "s3"), _objects(path), tmp_path / "data")
 
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_manifest_too_deep_to_be_read_is_named() -> None:
+    """It is a bad manifest, like any other that is no list of keys."""
+
+    class _DeepS3:
+        """Holds brackets."""
+
+        def get_object(self, **_: Any) -> dict[str, Any]:
+            """Return more of them than a parser can follow."""
+            return {"Body": io.BytesIO(b"[" * 100_000)}
+
+    source = {"S3DataType": "ManifestFile", "S3Uri": "s3://b/deep.json"}
+    with pytest.raises(DownloadError, match=r"Failed to list s3://b/deep\.json"):
+        find_objects(_DeepS3(), {"DataSource": {"S3DataSource": source}})
 
 
 def test_a_missing_object_is_named(tmp_path: Path) -> None:

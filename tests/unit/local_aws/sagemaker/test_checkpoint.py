@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
+import pytest
 
+from local_aws.sagemaker.channel import DownloadError
 from local_aws.sagemaker.checkpoint import CheckpointSync
 from local_aws.sagemaker.s3_location import S3Location
 from tests.support.fake_clients import FakeS3
@@ -13,8 +15,6 @@ from tests.support.training import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def _s3(tmp_path: Path, *keys: str) -> FakeS3:
@@ -33,6 +33,19 @@ def test_what_s3_holds_comes_to_every_host(tmp_path: Path) -> None:
 
     for host in hosts:
         assert sorted(p.relative_to(host).as_posix() for p in host.rglob("*") if p.is_file()) == ["a", "d/b"]
+
+
+def test_a_place_that_cannot_be_listed_is_a_failed_download(tmp_path: Path) -> None:
+    """A bucket that is gone is the user's matter, not an internal error that a client would try again."""
+
+    class _MissingBucket(FakeS3):
+        def get_paginator(self, operation: str) -> Any:
+            raise botocore.exceptions.ClientError({"Error": {"Code": "NoSuchBucket", "Message": "gone"}}, operation)
+
+    sync = CheckpointSync(_MissingBucket(tmp_path / "s3"), S3Location("b", "ck"), [tmp_path / "host"])
+
+    with pytest.raises(DownloadError, match=r"Failed to list s3://b/ck: .*NoSuchBucket.*gone"):
+        sync.copy_in()
 
 
 def test_changes_go_out_until_the_end(tmp_path: Path) -> None:

@@ -59,6 +59,19 @@ def test_a_stopped_job_goes_no_further_than_its_upload() -> None:
     assert state.status == "Stopping"
 
 
+def test_both_statuses_are_stopping_when_the_time_is_up() -> None:
+    """A job that nobody stopped but its time limit is Stopping too, and a stop that comes then changes nothing."""
+    seen: list[str] = []
+    state = _state(seen)
+    state.advance("Stopping")
+    state.request_stop()
+
+    assert (state.status, state.describe()["SecondaryStatus"]) == ("Stopping", "Stopping")
+    assert seen == ["Starting", "Stopping"]
+    state.end("Stopped", "MaxRuntimeExceeded")
+    assert state.describe()["SecondaryStatus"] == "MaxRuntimeExceeded"
+
+
 def test_a_second_stop_changes_nothing() -> None:
     """Stopping is entered once."""
     seen: list[str] = []

@@ -6,13 +6,15 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks import connection
 from sagemaker_byoc.hooks.connection import AwsConnection
-from tests.support.fake_aws import FakeAws, fake_aws
+from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,3 +77,39 @@ def test_a_signal_may_interrupt_the_making_of_a_client() -> None:
     """on_kill runs in a signal handler on the very thread that may hold the lock."""
     with connection._making_clients:
         assert AwsConnection(None).client("sagemaker") is not None
+
+
+def test_a_client_is_made_anew_after_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A triggerer that lives for months notices a key that was rotated and a connection that was edited."""
+    now = 1000.0
+    with mock.patch("time.monotonic", side_effect=lambda: now):
+        first = AwsConnection(None).client("sagemaker")
+        now += 599
+        assert AwsConnection(None).client("sagemaker") is first
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "rotated")
+        now += 2
+        assert AwsConnection(None).client("sagemaker")._request_signer._credentials.access_key == "rotated"
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "UnrecognizedClientException", "InvalidSignatureException"])
+def test_a_refused_key_is_not_used_again(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """All clients of that connection are made anew at their next use, those of another one are kept."""
+    aws.on("DescribeEndpoint", AwsSays(code, "no"))
+    refused, other = AwsConnection(None), AwsConnection(None, "eu-north-1")
+    kept = other.client("s3")
+    refused.client("s3")
+    with pytest.raises(ClientError, match=code):
+        refused.client("sagemaker").describe_endpoint(EndpointName="e")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "rotated")
+    for service in ("s3", "sagemaker"):
+        assert refused.client(service)._request_signer._credentials.access_key == "rotated"
+    assert other.client("s3") is kept
+
+
+def test_any_other_refusal_keeps_the_client(aws: FakeAws) -> None:
+    """Throttling is no reason to make a client for each call."""
+    aws.on("DescribeEndpoint", AwsSays("ThrottlingException", "slow down"))
+    client = AwsConnection(None).client("sagemaker")
+    with pytest.raises(ClientError, match="slow down"):
+        client.describe_endpoint(EndpointName="e")
+    assert AwsConnection(None).client("sagemaker") is client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +72,26 @@ def test_without_a_prefix_the_streams_written_last_are_read(aws: FakeAws) -> Non
     [request] = aws.asked("DescribeLogStreams")
     assert request["orderBy"] == "LastEventTime"
     assert request["descending"] is True
+
+
+def test_streams_from_before_are_left_out(aws: FakeAws) -> None:
+    """An endpoint's group also holds what earlier fleets wrote; the limit of five counts what is left."""
+    moment = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    at = int(moment.timestamp() * 1000)
+    streams = [{"logStreamName": f"old/{index}", "creationTime": at - 1} for index in range(7)]
+    streams += [{"logStreamName": f"new/{index}", "creationTime": at + index} for index in range(2)]
+    aws.on("DescribeLogStreams", {"logStreams": streams})
+    tail(stream_prefix="", since=moment)
+    assert [request["logStreamName"] for request in aws.asked("GetLogEvents")] == ["new/0", "new/1"]
+
+
+@pytest.mark.parametrize("refused", ["DescribeLogStreams", "GetLogEvents"])
+def test_last_words_that_cannot_be_read_say_why(aws: FakeAws, refused: str) -> None:
+    """Whoever asks has a failure to tell, which must not be lost for a missing permission."""
+    aws.on(refused, AwsSays("AccessDeniedException", "not authorized to read"))
+    [line] = LogHook(AwsConnection(None)).last_words("group", "job/")
+    assert line.startswith("(the log could not be read: ")
+    assert "not authorized to read" in line
 
 
 def test_a_group_that_was_never_written_is_empty(aws: FakeAws) -> None:

@@ -41,8 +41,9 @@ REQUEST: dict[str, Any] = {
 
 @pytest.fixture
 def aws() -> Iterator[FakeAws]:
-    """AWS."""
+    """AWS, with a client made already: Airflow sets logging up when the first one is, and pytest has to come after."""
     with fake_aws() as aws:
+        AwsConnection(None).client("sagemaker")
         yield aws
 
 
@@ -90,6 +91,74 @@ def test_a_cleared_task_gets_a_fresh_job(training: FakeTraining) -> None:
     second, created = adopt_or_create(replace(RUN, max_tries=5))
     assert created
     assert second != first
+
+
+def cleared(max_tries: int = 3, try_number: int = 2) -> RunIdentity:
+    """Return the run's task as it is after a person cleared it."""
+    return replace(RUN, max_tries=max_tries, try_number=try_number)
+
+
+def test_a_cleared_task_stops_what_it_left_running(training: FakeTraining, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody waits for the jobs of earlier generations, whatever their ordinal; those that ended are left alone."""
+    first, _ = adopt_or_create()
+    training.ends(first, "Failed")
+    second, _ = adopt_or_create()
+    third, created = adopt_or_create(cleared())
+    assert created
+    statuses = [training.jobs[name]["TrainingJobStatus"] for name in (first, second, third)]
+    assert statuses == ["Failed", "Stopping", "InProgress"]
+    assert f"Training job {second}, from before this task was cleared, still ran" in caplog.text
+    fourth, _ = adopt_or_create(cleared(max_tries=4, try_number=3))
+    assert training.jobs[third]["TrainingJobStatus"] == "Stopping"
+    assert training.jobs[fourth]["TrainingJobStatus"] == "InProgress"
+
+
+def test_the_old_job_is_stopped_before_the_new_one_is_made(aws: FakeAws, training: FakeTraining) -> None:
+    """Two of them at a time would be paid for, and a quota of one instance would refuse the second."""
+    adopt_or_create()
+    adopt_or_create(cleared())
+    made_or_stopped = [name for name, _ in aws.calls if name in ("CreateTrainingJob", "StopTrainingJob")]
+    assert made_or_stopped == ["CreateTrainingJob", "StopTrainingJob", "CreateTrainingJob"]
+
+
+def test_a_first_try_asks_for_no_earlier_jobs(aws: FakeAws, training: FakeTraining) -> None:
+    """There cannot be any, and each question is a call."""
+    adopt_or_create()
+    assert len(aws.asked("DescribeTrainingJob")) == 1
+
+
+def test_earlier_jobs_may_be_left_running(training: FakeTraining) -> None:
+    """Who switched stop_on_kill off wants them to go on."""
+    first, _ = adopt_or_create()
+    hook().adopt_or_create(REQUEST, "retrain", cleared(), stop_earlier=False)
+    assert training.jobs[first]["TrainingJobStatus"] == "InProgress"
+
+
+def test_an_earlier_job_that_may_not_be_stopped_is_told(
+    aws: FakeAws, training: FakeTraining, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The task goes on without the right to stop jobs; a failure that passes is left to the next try."""
+    first, _ = adopt_or_create()
+    aws.on("StopTrainingJob", AwsSays("ThrottlingException", "Rate exceeded"))
+    with pytest.raises(ClientError, match="Rate exceeded"):
+        adopt_or_create(cleared())
+    assert list(training.jobs) == [first]
+    aws.on("StopTrainingJob", AwsSays("AccessDeniedException", "not authorized to stop"))
+    assert adopt_or_create(cleared())[1]
+    assert f"Training job {first}, from before this task was cleared, goes on" in caplog.text
+
+
+@pytest.mark.parametrize(("status", "warnings"), [("Completed", 1), ("Training", 0)])
+def test_taking_a_completed_job_is_a_warning(
+    training: FakeTraining, caplog: pytest.LogCaptureFixture, status: str, warnings: int
+) -> None:
+    """A clear after ``retries`` was lowered looks like a retry: the log says that nothing is trained."""
+    name, _ = adopt_or_create()
+    training.ends(name, "Completed" if warnings else "InProgress", status)
+    adopt_or_create(cleared(max_tries=2))
+    told = [record.getMessage() for record in caplog.records if record.name == "sagemaker_byoc.hooks.training_job"]
+    assert len(told) == warnings
+    assert all(name in line and "clear it once more" in line for line in told)
 
 
 def test_the_loser_of_a_race_adopts_the_winners_job(aws: FakeAws, training: FakeTraining) -> None:
@@ -168,6 +237,23 @@ def test_aws_decides_about_a_bucket_that_may_not_be_listed(aws: FakeAws, trainin
     """The worker's role need not have the rights that the job's role has."""
     aws.on("ListObjectsV2", AwsSays("AccessDenied", "no", 403))
     assert adopt_or_create()[1]
+
+
+@pytest.mark.parametrize(
+    ("uri", "bucket", "prefix"),
+    [
+        ("s3://bucket/run#7/a?b/", "bucket", "run#7/a?b/"),
+        ("s3://bucket", "bucket", ""),
+        ("s3://bucket//a", "bucket", "/a"),
+    ],
+)
+def test_a_prefix_is_looked_into_as_it_is_written(
+    aws: FakeAws, training: FakeTraining, uri: str, bucket: str, prefix: str
+) -> None:
+    """A key is no web address: nothing behind ``#`` or ``?`` is cut off."""
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}
+    hook().check_inputs({"InputDataConfig": [{"ChannelName": "a", "DataSource": source}]})
+    assert aws.asked("ListObjectsV2") == [{"Bucket": bucket, "Prefix": prefix, "MaxKeys": 1}]
 
 
 def test_only_prefixes_are_looked_into(aws: FakeAws, training: FakeTraining) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout, TaskDeferred
 
 from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
@@ -191,7 +191,7 @@ def test_a_failed_endpoint_is_left_alone_when_told_so(aws: FakeAws, endpoint: Fa
 
 def test_an_old_run_does_not_replace_a_newer_model(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """A backfill is skipped, visibly, before anything is made."""
-    endpoint.exists("InService", "newer", logical_date="2026-03-01T00:00:00+00:00")
+    endpoint.exists("InService", "newer", data_date="2026-03-01T00:00:00+00:00")
     with pytest.raises(AirflowSkipException, match=r"newer of 2026-03-01.*2026-01-02.*deploy_older"):
         TaskRun().of(operator())
     assert not aws.asked("CreateEndpointConfig")
@@ -204,14 +204,15 @@ def test_an_old_run_does_not_replace_a_newer_model(aws: FakeAws, endpoint: FakeE
         ({"deploy_older": "True"}, TaskRun()),
         ({}, replace(TaskRun(), logical_date=datetime(2026, 4, 1, tzinfo=timezone.utc))),
         ({}, replace(TaskRun(), logical_date=None)),
+        ({"data_date": "2026-03-01"}, TaskRun()),
     ],
-    ids=["asked for", "asked for in a form", "newer", "no date"],
+    ids=["asked for", "asked for in a form", "newer", "no date", "same data"],
 )
 def test_a_run_deploys_unless_it_is_older(
     aws: FakeAws, endpoint: FakeEndpoint, changes: dict[str, Any], run: TaskRun
 ) -> None:
     """Newer runs, runs without a date and runs that were told to deploy."""
-    endpoint.exists("InService", "live", logical_date="2026-03-01T00:00:00+00:00")
+    endpoint.exists("InService", "live", data_date="2026-03-01T00:00:00+00:00")
     assert run.of(operator(**changes))["operation"] == "update"
 
 
@@ -228,7 +229,76 @@ def test_the_date_survives_on_the_configuration(aws: FakeAws, endpoint: FakeEndp
     assert aws.asked("ListTags") == [{"ResourceArn": CONFIG_ARN}]
 
 
+NIGHT = datetime(2026, 3, 1, tzinfo=timezone.utc)
+
+
+def test_the_night_after_a_run_by_hand_deploys(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A run by hand has the logical date of its trigger, but the data of the interval before: no newer ones."""
+    hand = replace(TaskRun(), logical_date=NIGHT.replace(hour=15), data_interval_start=NIGHT.replace(month=2, day=28))
+    live = hand.of(operator())["endpoint_config_name"]
+    aws.on("ListTags", {"Tags": aws.asked("CreateEndpointConfig")[0]["Tags"]})
+    endpoint.exists("InService", live, keep_tags=True)
+    scheduled = replace(TaskRun(), logical_date=NIGHT, data_interval_start=NIGHT)
+    assert scheduled.of(operator(model_name="model-2"))["operation"] == "update"
+
+
+def test_the_data_decide_which_model_is_older(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A run of today that trains on an old partition is skipped, by the date that it names."""
+    endpoint.exists("InService", "newer", data_date="2026-03-01T00:00:00+00:00")
+    today = replace(TaskRun(), logical_date=datetime(2026, 9, 1, tzinfo=timezone.utc))
+    with pytest.raises(AirflowSkipException, match=r"2026-03-01.*2026-02-28T00:00:00\+00:00.*deploy_older"):
+        today.of(operator(data_date="2026-02-28"))
+
+
+def test_only_the_configuration_is_dated(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """The endpoint outlives its models, and its tags are never renewed."""
+    TaskRun().of(operator(data_date="2026-02-28"))
+    dated = {"Key": "data_date", "Value": "2026-02-28T00:00:00+00:00"}
+    assert dated in aws.asked("CreateEndpointConfig")[0]["Tags"]
+    assert dated not in aws.asked("CreateEndpoint")[0]["Tags"]
+
+
+def test_a_configuration_without_a_data_date_is_not_judged(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Somebody else made it, or it was made before there was the tag."""
+    aws.on("ListTags", {"Tags": [{"Key": "airflow:logical_date", "Value": "2030-01-01T00:00:00+00:00"}]})
+    endpoint.exists("InService", "foreign", keep_tags=True)
+    assert TaskRun().of(operator())["operation"] == "update"
+
+
+def test_all_waits_together_are_bounded_by_the_execution_timeout(endpoint: FakeEndpoint) -> None:
+    """Airflow would grant the whole time to every wait anew, so an endpoint that is always busy held for ever."""
+    endpoint.exists("Updating", "other")
+    waiting = operator(execution_timeout=timedelta(minutes=10))
+    with pytest.raises(TaskDeferred) as first:
+        waiting.execute(TaskRun().context)
+    assert timedelta(minutes=9) < first.value.timeout <= timedelta(minutes=10)
+    remembered = first.value.kwargs or {}
+    with pytest.raises(TaskDeferred) as second:
+        waiting.execute_complete(TaskRun().context, {"look": None}, **remembered)
+    assert second.value.timeout < first.value.timeout
+    assert second.value.kwargs == remembered
+    with pytest.raises(AirflowTaskTimeout, match=r"iris was busy.*execution_timeout \(0:10:00\)"):
+        waiting.execute_complete(TaskRun().context, {"look": None}, deadline=remembered["deadline"] - 601)
+
+
+def test_without_an_execution_timeout_the_wait_has_no_end(endpoint: FakeEndpoint) -> None:
+    """The other deployments end at some time, each of them bounded by AWS."""
+    endpoint.exists("Updating", "other")
+    with pytest.raises(TaskDeferred) as deferral:
+        operator().execute(TaskRun().context)
+    assert deferral.value.timeout is None
+
+
+def test_a_wait_that_broke_off_fails_the_task(endpoint: FakeEndpoint) -> None:
+    """The trigger gives up only where no further look would succeed."""
+    with pytest.raises(AirflowFailException, match="not authorized"):
+        operator().execute_complete(TaskRun().context, {"error": "not authorized to look"})
+
+
 REFUSED = [
+    ({"endpoint_name": None}, "endpoint_name: got None"),
+    ({"endpoint_name": ""}, "endpoint_name: got ''"),
+    ({"data_date": "yesterday"}, "data_date: got 'yesterday'"),
     ({"config": {}}, "config.ProductionVariants"),
     ({"config": {"ProductionVariants": [{"InstanceType": "m5.large"}]}}, r"ProductionVariants\[0\].InstanceType"),
     ({"config": {"ProductionVariants": [VARIANT], "KmsKey": "x"}}, "config.KmsKey.*KmsKeyId"),
@@ -244,8 +314,10 @@ def test_bad_input_is_refused_before_anything_is_made(
     aws: FakeAws, endpoint: FakeEndpoint, changes: dict[str, Any], message: str
 ) -> None:
     """The message names the field, and AWS was not asked to make anything."""
+    run = TaskRun()
     with pytest.raises(AirflowFailException, match=message):
-        TaskRun().of(operator(**changes))
+        run.of(operator(**changes))
+    assert run.xcoms == {}
     assert not [name for name, _ in aws.calls if name.startswith(("Create", "Update", "Delete"))]
 
 

@@ -137,6 +137,24 @@ def test_a_failed_build_tells_phase_message_log_and_page(builds: FakeBuild, fold
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_a_log_that_cannot_be_read_does_not_hide_the_failed_build(
+    aws: FakeAws, builds: FakeBuild, folder: Path, code: str
+) -> None:
+    """The phase and CodeBuild's message are told all the same, and the build is not repeated for the log."""
+    builds.outcome, builds.pushes = "FAILED", False
+    aws.on("GetLogEvents", AwsSays(code, "no log today"))
+    with pytest.raises(AirflowFailException, match=r"FAILED in phase BUILD: exit status 1") as caught:
+        TaskRun().of(operator(folder))
+    assert "(the log could not be read: " in str(caught.value)
+
+
+def test_a_wait_that_broke_off_fails_the_task(builds: FakeBuild, folder: Path) -> None:
+    """The trigger gives up only where no further look would succeed."""
+    with pytest.raises(AirflowFailException, match="not authorized"):
+        operator(folder).execute_complete(TaskRun().context, {"error": "not authorized to look"})
+
+
 def test_a_build_without_an_image_is_a_failure(builds: FakeBuild, folder: Path) -> None:
     """The digest is read back and never guessed."""
     builds.pushes = False

@@ -127,6 +127,13 @@ def test_a_job_that_did_not_complete_gives_no_model(aws: FakeAws, status: str, s
     assert not aws.asked("CreateModel")
 
 
+@pytest.mark.parametrize("key", ["models/run#7/model.tar.gz", "models/a?b/model.tar.gz", "/model.tar.gz"])
+def test_the_artifact_is_looked_for_under_its_whole_key(aws: FakeAws, key: str) -> None:
+    """A key is no web address: nothing behind ``#`` or ``?`` is cut off."""
+    TaskRun().of(operator(training_job=JOB | {"model_artifacts": f"s3://bucket/{key}"}))
+    assert aws.asked("HeadObject") == [{"Bucket": "bucket", "Key": key}]
+
+
 def test_what_the_user_gives_is_kept(aws: FakeAws) -> None:
     """Image and data of the config win over those of the job, and the config is not changed."""
     config = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": "mine", "ModelDataUrl": "s3://mine/model.tar.gz"}}

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from sagemaker_byoc.errors import EndpointSupersededError
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
@@ -155,6 +157,55 @@ def test_every_member_of_the_request_can_be_set(aws: FakeAws, records: Path) -> 
     assert (request["TargetVariant"], request["CustomAttributes"]) == ("B", "trace")
 
 
+def test_the_requested_configuration_is_tested(aws: FakeAws, records: Path) -> None:
+    """It is looked at before the first request and after the last one."""
+    FakeEndpoint(aws).exists("InService", "new")
+    assert TaskRun().of(operator(records, endpoint_config_name="new"))["passed"] is True
+    names = [name for name, _ in aws.calls]
+    assert names == ["DescribeEndpoint", *["InvokeEndpoint"] * 5, "DescribeEndpoint"]
+
+
+def test_without_a_configuration_the_endpoint_is_not_looked_at(aws: FakeAws, records: Path) -> None:
+    """A role that may only invoke is enough then."""
+    TaskRun().of(operator(records))
+    assert aws.asked("DescribeEndpoint") == []
+
+
+@pytest.mark.parametrize("model", ["setosa", "virginica"])
+@pytest.mark.parametrize(
+    "states",
+    [[("InService", "other")], [("InService", "new"), ("InService", "other")], [None], [("InService", "new"), None]],
+    ids=["before", "during", "gone", "gone during"],
+)
+def test_another_runs_model_is_not_judged(
+    aws: FakeAws, records: Path, states: list[tuple[str, str] | None], model: str
+) -> None:
+    """Neither a pass nor a failure of it is this run's."""
+    aws.on("InvokeEndpoint", endpoint(lambda _: model))
+    FakeEndpoint(aws).goes_through(*states)
+    run = TaskRun()
+    with pytest.raises(AirflowFailException, match="instead of new: another deployment") as caught:
+        run.of(operator(records, endpoint_config_name="new", minimum_accuracy=0))
+    assert isinstance(caught.value.__cause__, EndpointSupersededError)
+    assert "return_value" not in run.xcoms
+
+
+def test_an_update_that_has_begun_spoils_the_test(aws: FakeAws, records: Path) -> None:
+    """While traffic shifts, the answers may be the next model's although the endpoint still names this one."""
+    FakeEndpoint(aws).exists("Updating", "new", pending="other")
+    with pytest.raises(AirflowFailException, match="has, or is being given, other instead of new"):
+        TaskRun().of(operator(records, endpoint_config_name="new"))
+    assert aws.asked("InvokeEndpoint") == []
+
+
+def test_a_refusal_by_another_model_is_told_as_that(aws: FakeAws, records: Path) -> None:
+    """The container that refused is not the one that was to be tested."""
+    aws.on("InvokeEndpoint", AwsSays("ModelError", "Received client error", 424, OriginalStatusCode=400))
+    FakeEndpoint(aws).goes_through(("InService", "new"), ("InService", "other"))
+    with pytest.raises(AirflowFailException, match="another deployment"):
+        TaskRun().of(operator(records, endpoint_config_name="new"))
+
+
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     ("1,2\n3,4\n", {}, "line 1, column 1"),
     ("length,species\n1\n", {}, "line 2: 1 values"),
@@ -163,6 +214,13 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     ("length,species\n1,setosa\n", {"minimum_records": 5}, "minimum_records=5"),
     (CSV, {"minimum_accuracy": "90"}, "minimum_accuracy: got 90"),
     (CSV, {"minimum_accuracy": "high"}, "minimum_accuracy: got 'high'"),
+    (CSV, {"minimum_records": "nan"}, "minimum_records: got 'nan'"),
+    (CSV, {"minimum_records": "inf"}, "minimum_records: got 'inf'"),
+    (CSV, {"tolerance": "-1"}, "tolerance: got -1"),
+    (CSV, {"tolerance": "nan"}, "tolerance: got 'nan'"),
+    (CSV, {"endpoint_name": ""}, "endpoint_name: got ''"),
+    (CSV, {"endpoint_name": None}, "endpoint_name: got None"),
+    (CSV, {"endpoint_config_name": ""}, "endpoint_config_name: got ''"),
     (CSV, {"content_type": "image/png"}, "content_type: got 'image/png'"),
     (CSV, {"batch_size": 0}, "batch_size"),
     (CSV, {"endpoint_name": "no_underscores"}, "EndpointName: got 'no_underscores'"),
@@ -176,9 +234,11 @@ def test_bad_input_is_refused_before_any_call(
 ) -> None:
     """The endpoint sees nothing of it."""
     (tmp_path / "test.csv").write_text(content)
+    run = TaskRun()
     with pytest.raises(AirflowFailException, match=message):
-        TaskRun().of(operator(tmp_path / "test.csv", **changes))
+        run.of(operator(tmp_path / "test.csv", **changes))
     assert aws.calls == []
+    assert run.xcoms == {}
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_a_fault_of_the_algorithm_is_paid_for_once(aws: FakeAws, training: FakeT
 def test_a_deferred_wait_that_is_over_says_what_became_of_the_job(
     training: FakeTraining, stop: bool, told: str
 ) -> None:
-    """Airflow says only that the time is over; the task knows its job from the XCom that it pushed before."""
+    """The task knows its job from the XCom that it pushed before; a stopped one is not paid for again by a retry."""
     run = TaskRun()
     context = run.context
     context["ti"].xcom_pull = lambda key, **_: run.xcoms[key]
@@ -244,7 +244,8 @@ def test_a_deferred_wait_that_is_over_says_what_became_of_the_job(
     assert deferral.value.timeout == timedelta(seconds=90)
     [name] = training.jobs
     with pytest.raises(
-        AirflowTaskTimeout, match=rf"{name} did not end within the execution_timeout of 0:01:30; {told}"
+        AirflowFailException if stop else AirflowTaskTimeout,
+        match=rf"{name} did not end within the execution_timeout of 0:01:30; {told}",
     ):
         waiting.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
     assert (training.jobs[name]["TrainingJobStatus"] == "Stopping") == stop
@@ -271,7 +272,7 @@ def test_only_a_person_who_ends_a_wait_on_a_worker_stops_the_job(
 
 
 def test_the_execution_timeout_stops_a_job_that_is_waited_for_on_a_worker(aws: FakeAws, training: FakeTraining) -> None:
-    """Airflow raises it into the wait."""
+    """Airflow raises it into the wait; the failure is one that it does not retry."""
 
     def too_long(**request: Any) -> dict[str, Any]:
         if training.jobs:
@@ -280,8 +281,51 @@ def test_the_execution_timeout_stops_a_job_that_is_waited_for_on_a_worker(aws: F
 
     aws.on("DescribeTrainingJob", too_long)
     waiting = operator(wait_for_completion=True, deferrable=False, execution_timeout=timedelta(seconds=5))
-    with pytest.raises(AirflowTaskTimeout, match="execution_timeout of 0:00:05; it is being stopped"):
+    with pytest.raises(AirflowFailException, match="execution_timeout of 0:00:05; it is being stopped"):
         TaskRun().of(waiting)
+
+
+def test_a_job_that_goes_on_after_a_timeout_is_taken_up_by_the_retry(aws: FakeAws, training: FakeTraining) -> None:
+    """It could not be stopped, so nothing is paid for twice when Airflow tries again."""
+
+    def too_long(**request: Any) -> dict[str, Any]:
+        if training.jobs:
+            raise AirflowTaskTimeout
+        return training.describe(**request)
+
+    aws.on("DescribeTrainingJob", too_long)
+    aws.on("StopTrainingJob", AwsSays("AccessDeniedException", "not authorized to stop"))
+    with pytest.raises(
+        AirflowTaskTimeout, match=r"by hand: .*not authorized to stop.*\nJob: https://.*#/jobs/retrain-"
+    ):
+        TaskRun().of(operator(wait_for_completion=True, deferrable=False, execution_timeout=timedelta(seconds=5)))
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_throttling_does_not_end_a_wait(
+    aws: FakeAws, training: FakeTraining, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    """A look that fails for a passing reason is made again, on a worker as in the triggerer."""
+    ending(aws, training, "Completed")
+    refusals = [AwsSays("ThrottlingException", "Rate exceeded")] * 3
+
+    def describe(**request: Any) -> dict[str, Any]:
+        if training.jobs and refusals:
+            raise refusals.pop()
+        return training.describe(**request)
+
+    aws.on("DescribeTrainingJob", describe)
+    assert TaskRun().of(operator(wait_for_completion=True, deferrable=deferrable)) in training.jobs
+    assert not refusals
+
+
+@pytest.mark.parametrize(("stop_on_kill", "status"), [(True, "Stopping"), (False, "InProgress")])
+def test_clearing_stops_the_job_that_the_task_left(training: FakeTraining, stop_on_kill: bool, status: str) -> None:
+    """The number of the try, which only Airflow knows, reaches the hook."""
+    first = TaskRun().of(operator())
+    second = TaskRun(max_tries=3, try_number=2).of(operator(stop_on_kill=stop_on_kill))
+    assert training.jobs[first]["TrainingJobStatus"] == status
+    assert training.jobs[second]["TrainingJobStatus"] == "InProgress"
 
 
 def test_a_task_that_only_starts_a_job_never_stops_one(aws: FakeAws, training: FakeTraining) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,7 +30,8 @@ GROUP = "/aws/sagemaker/Endpoints/iris"
 def aws() -> Iterator[FakeAws]:
     """AWS with a container that has written two lines."""
     with fake_aws() as aws:
-        aws.on("DescribeLogStreams", {"logStreams": [{"logStreamName": "AllTraffic/i-1"}]})
+        created = int(datetime(2026, 2, 1, tzinfo=timezone.utc).timestamp() * 1000)
+        aws.on("DescribeLogStreams", {"logStreams": [{"logStreamName": "AllTraffic/i-1", "creationTime": created}]})
         lines = [{"timestamp": 1, "message": "loading"}, {"timestamp": 2, "message": "ImportError: torch"}]
         aws.on("GetLogEvents", {"events": lines})
         yield aws
@@ -88,21 +89,85 @@ ENDS = [
 ]
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize(("states", "error", "message"), ENDS)
 def test_every_other_end_fails_the_task(
-    endpoint: FakeEndpoint, states: list[tuple[str, str] | None], error: type[Exception], message: str
+    endpoint: FakeEndpoint,
+    states: list[tuple[str, str] | None],
+    error: type[Exception],
+    message: str,
+    deferrable: bool,
 ) -> None:
     """Each is named as what it is, and none is retried."""
     endpoint.goes_through(*states)
     with pytest.raises(AirflowFailException, match=message) as caught:
-        TaskRun().of(sensor())
+        TaskRun().of(sensor(deferrable=deferrable))
     assert isinstance(caught.value.__cause__, error)
 
 
-def test_a_stale_answer_right_after_the_update_is_not_a_rollback(endpoint: FakeEndpoint) -> None:
-    """AWS may still show the old state for a moment, so an unexpected one has to be seen twice."""
-    endpoint.goes_through(("InService", "old"), ("InService", "old"), ("Updating", "old"), ("InService", "new"))
-    assert TaskRun().of(sensor())["endpoint_config_name"] == "new"
+@pytest.mark.parametrize(("deferrable", "stale_looks"), [(True, 2), (False, 1)])
+def test_a_stale_answer_right_after_the_update_is_not_a_rollback(
+    endpoint: FakeEndpoint, deferrable: bool, stale_looks: int
+) -> None:
+    """AWS may still show the old state for a moment, so an unexpected one has to be seen twice.
+
+    Before the triggerer looks, the task itself has looked once.
+    """
+    endpoint.goes_through(*[("InService", "old")] * stale_looks, ("Updating", "old"), ("InService", "new"))
+    assert TaskRun().of(sensor(deferrable=deferrable))["endpoint_config_name"] == "new"
+
+
+def test_a_rollback_is_seen_by_a_rescheduled_sensor(endpoint: FakeEndpoint) -> None:
+    """Nothing is remembered from one poke to the next, so the second look belongs to the poke."""
+    endpoint.exists("InService", "old")
+    with pytest.raises(AirflowFailException, match="put old back"):
+        sensor(deferrable=False, mode="reschedule").poke(TaskRun().context)
+
+
+@pytest.mark.parametrize("refused", ["DescribeLogStreams", "GetLogEvents", "DescribeEndpointConfig"])
+def test_a_log_that_cannot_be_read_does_not_hide_the_failure(
+    aws: FakeAws, endpoint: FakeEndpoint, refused: str
+) -> None:
+    """A role without CloudWatch still learns that the update was rolled back, and is not retried for the log."""
+    aws.on(refused, AwsSays("ThrottlingException", "Rate exceeded"))
+    endpoint.exists("InService", "old", reason="ping failed")
+    with pytest.raises(AirflowFailException, match="ping failed") as caught:
+        TaskRun().of(sensor())
+    assert isinstance(caught.value.__cause__, EndpointRolledBackError)
+    assert "(the log could not be read: " in str(caught.value)
+
+
+def test_pings_of_the_fleet_that_went_on_serving_do_not_push_the_traceback_out(
+    aws: FakeAws, endpoint: FakeEndpoint
+) -> None:
+    """After a rollback the old containers write on, the new ones are gone; only theirs explain the failure."""
+    deployed = int(endpoint.describe_config(EndpointConfigName="new")["CreationTime"].timestamp() * 1000)
+    before = [{"logStreamName": f"AllTraffic/old-{number}", "creationTime": deployed - 1} for number in range(9)]
+    after = [{"logStreamName": "AllTraffic/new-1", "creationTime": deployed + 60_000}]
+
+    def streams(**request: Any) -> dict[str, Any]:
+        return {"logStreams": after} if "nextToken" in request else {"logStreams": before, "nextToken": "more"}
+
+    def events(**request: Any) -> dict[str, Any]:
+        new = "new" in request["logStreamName"]
+        return {
+            "events": [{"timestamp": 1 if new else 2, "message": "ImportError: torch" if new else "GET /ping"}] * 20
+        }
+
+    aws.on("DescribeLogStreams", streams)
+    aws.on("GetLogEvents", events)
+    endpoint.exists("InService", "old")
+    with pytest.raises(AirflowFailException, match="ImportError: torch") as caught:
+        TaskRun().of(sensor())
+    assert "/ping" not in str(caught.value)
+
+
+def test_without_a_timeout_the_wait_is_as_long_as_the_deployment(endpoint: FakeEndpoint) -> None:
+    """Airflow's own default would end it after a time that nobody chose."""
+    endpoint.exists("Updating", "old")
+    with pytest.raises(TaskDeferred) as deferral:
+        sensor().execute(TaskRun().context)
+    assert deferral.value.timeout == timedelta(days=365)
 
 
 def test_a_failure_without_a_log_is_told_all_the_same(aws: FakeAws, endpoint: FakeEndpoint) -> None:

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
-from sagemaker_byoc.errors import TrainingJobFailedError, TrainingJobStoppedError
+from sagemaker_byoc.errors import RequestError, TrainingJobFailedError, TrainingJobStoppedError
 from sagemaker_byoc.sensors.training_job import TrainingJobSensor
 from tests.support.airflow_pipe import task_is
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
@@ -145,12 +145,43 @@ def test_an_unknown_job_is_refused_at_once(training: FakeTraining) -> None:
 
 
 def test_a_trigger_that_cannot_look_fails_the_task_with_the_reason(training: FakeTraining) -> None:
-    """A permanent refusal is final; a passing one is left to Airflow's retries. The job may run on, and it is said."""
-    event = {"error": "not authorized", "permanent": True}
-    with pytest.raises(AirflowFailException, match=r"may still run: not authorized"):
+    """It is final. The job may run on: the message says which one, where to see it and what to do."""
+    event = {"training_job_name": "job", "error": "not authorized"}
+    with pytest.raises(AirflowFailException) as raised:
         sensor().execute_complete(TaskRun().context, event)
-    with pytest.raises(TrainingJobFailedError):
-        sensor().execute_complete(TaskRun().context, event | {"permanent": False})
+    for text in ("training job job broke off", "may still run: not authorized", "#/jobs/job", "clear this task"):
+        assert text in str(raised.value)
+
+
+@pytest.mark.parametrize("name", [None, "", " ", {"training_job_name": "job"}])
+def test_a_name_that_is_none_is_refused_before_anything_is_asked(aws: FakeAws, name: Any) -> None:
+    """An upstream task that returned nothing is named by the field that it left empty."""
+    error = error_of(sensor(training_job_name=name))
+    assert str(error).startswith(f"training_job_name: got {name!r}; allowed is the name of a training job")
+    assert aws.calls == []
+
+
+def test_a_wait_that_leaves_the_worker_between_looks_is_refused() -> None:
+    """Nobody could stop the job then; the DAG does not even load."""
+    with pytest.raises(RequestError, match=r"mode: got 'reschedule'; allowed is 'poke' when deferrable is False"):
+        sensor(deferrable=False, mode="reschedule")
+    assert sensor(mode="reschedule").deferrable
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_throttling_does_not_end_the_wait(aws: FakeAws, training: FakeTraining, deferrable: bool) -> None:
+    """A look that fails for a passing reason is made again, the first one and those on a worker too."""
+    refusals = [AwsSays("ThrottlingException", "Rate exceeded")] * 3
+
+    def describe(**request: Any) -> dict[str, Any]:
+        if refusals:
+            raise refusals.pop()
+        return training.describe(**request)
+
+    aws.on("DescribeTrainingJob", describe)
+    training.ends("job", "Completed")
+    assert TaskRun().of(sensor(deferrable=deferrable))["training_job_name"] == "job"
+    assert not refusals
 
 
 def test_without_a_timeout_the_wait_lasts_as_long_as_the_longest_job(training: FakeTraining) -> None:

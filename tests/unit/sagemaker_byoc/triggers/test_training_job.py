@@ -87,11 +87,31 @@ def test_throttling_does_not_end_the_wait(
 
 
 def test_a_look_that_can_never_succeed_ends_the_wait(aws: FakeAws, training: FakeTraining) -> None:
-    """The event carries words and verdict; nothing ends silently."""
+    """The event carries the reason and the job; nothing ends silently."""
     aws.on("DescribeTrainingJob", AwsSays("AccessDeniedException", "not authorized"))
     event = event_of(trigger())
-    assert event["permanent"] is True
+    assert event.keys() == {"training_job_name", "error"}
+    assert event["training_job_name"] == "job"
     assert "not authorized" in event["error"]
+
+
+def test_a_wait_outlives_a_rotated_key(aws: FakeAws, training: FakeTraining, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS refuses the old key; the next look signs with the new one, which the connection holds by then."""
+    waiting = trigger()
+    used: list[str] = []
+
+    def describe(**request: Any) -> dict[str, Any]:
+        client = waiting.connection.client("sagemaker")
+        used.append(client._request_signer._credentials.access_key)
+        if used[-1] == "fake":
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", "rotated")
+            raise AwsSays("UnrecognizedClientException", "The security token included in the request is invalid.")
+        return training.describe(**request)
+
+    aws.on("DescribeTrainingJob", describe)
+    training.ends("job", "Completed")
+    assert event_of(waiting) == {"training_job_name": "job"}
+    assert used == ["fake", "rotated"]
 
 
 def test_a_slow_answer_does_not_hold_up_other_triggers(aws: FakeAws, training: FakeTraining) -> None:
@@ -134,6 +154,48 @@ def test_a_cleared_wait_that_waits_again_already_stops_the_job(
     with task_is("deferred", entry="wait_for_training", noted_try=noted_try):
         asyncio.run(trigger().on_kill())
     assert training.jobs["job"]["TrainingJobStatus"] == status
+
+
+@pytest.mark.parametrize("refusals", [1, 4])
+def test_a_throttled_stop_is_tried_again(
+    aws: FakeAws, training: FakeTraining, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    """The pauses together stay well below the 30 s that Airflow gives."""
+    pauses: list[float] = []
+    left = [AwsSays("ThrottlingException", "Rate exceeded")] * refusals
+
+    def stop(**request: Any) -> dict[str, Any]:
+        if left:
+            raise left.pop()
+        return training.stop(**request)
+
+    aws.on("StopTrainingJob", stop)
+    monkeypatch.setattr("time.sleep", pauses.append)
+    with task_is("failed", entry="wait_for_training"):
+        asyncio.run(trigger().on_kill())
+    assert training.jobs["job"]["TrainingJobStatus"] == "Stopping"
+    assert len(pauses) == refusals
+    assert sum(pauses) <= 20
+
+
+@pytest.mark.parametrize(("code", "attempts"), [("ThrottlingException", 5), ("AccessDeniedException", 1)])
+def test_a_stop_that_fails_for_good_is_an_error_in_the_log(
+    aws: FakeAws,
+    training: FakeTraining,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: str,
+    attempts: int,
+) -> None:
+    """Nobody stops the job any more, so that its name and its page have to be told; no right is not asked for twice."""
+    aws.on("StopTrainingJob", AwsSays(code, "not now"))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with task_is("failed", entry="wait_for_training"):
+        asyncio.run(trigger().on_kill())
+    assert len(aws.asked("StopTrainingJob")) == attempts
+    [line] = [line for line in logged(capsys) if "[error" in line]
+    for text in ("Training job job", "https://eu-west-1.console.aws.amazon.com/", "#/jobs/job", "not now"):
+        assert text in line
 
 
 def test_a_triggerer_that_lost_the_wait_to_another_stops_nothing(aws: FakeAws, training: FakeTraining) -> None:

@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.triggers.watch import JITTER, look_until
+from sagemaker_byoc.triggers.watch import JITTER, look_until, look_until_on_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,3 +64,27 @@ def test_a_lasting_failure_ends_the_wait() -> None:
     """What would fail again is raised at once."""
     with pytest.raises(RequestError):
         watch([RequestError("field", "given", "allowed")])
+
+
+def test_a_wait_on_a_worker_has_the_same_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks at once; passing failures are logged and make the pauses longer, lasting ones end it."""
+    script: list[Any] = ["no", ConnectionError("no route"), ConnectionError("no route"), 7]
+    pauses: list[float] = []
+    log = mock.Mock()
+
+    def look() -> Any:
+        seen = script.pop(0)
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    done: Callable[[Any], bool] = lambda seen: isinstance(seen, int)  # noqa: E731 - one expression, one use
+    monkeypatch.setattr("time.sleep", pauses.append)
+    assert look_until_on_worker(done, look, interval_seconds=10, log=log) == 7
+    assert len(pauses) == 3
+    assert [round(pause / 10) for pause in pauses[:1]] == [1]
+    assert 40 * (1 - JITTER) <= pauses[2] <= 40 * (1 + JITTER)
+    assert log.warning.call_count == 2
+    script.append(RequestError("field", "given", "allowed"))
+    with pytest.raises(RequestError):
+        look_until_on_worker(done, look, interval_seconds=10, log=log)

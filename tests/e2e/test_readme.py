@@ -1,0 +1,50 @@
+"""The README as a new user follows it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+from local_stack.home import CHECKOUT
+from tests.support.readme import command, commands
+
+RUN_ELSEWHERE = {
+    "make run": "test_run.py",
+    "airflow backfill create": "test_backfill.py",
+}
+
+
+def test_every_command_is_run_by_a_test() -> None:
+    """A command that nobody runs goes stale; this list and the README have to agree."""
+    here = {"make ui", "make test"}
+    known = here | RUN_ELSEWHERE.keys()
+    assert [line for line in commands() if not line.startswith(tuple(known))] == []
+    for beginning in known:
+        assert command(beginning)
+
+
+def test_make_test_runs_all_suites() -> None:
+    """Being part of it, this test only asks make what it would do."""
+    plan = subprocess.run(["make", "--dry-run", "test"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    for suite in ("tests/unit", "tests/unit/container", "tests/integration", "tests/e2e"):
+        assert f"pytest {suite}" in plan.stdout
+
+
+def test_make_ui_stays_up_until_ctrl_c() -> None:
+    """It prints the address of the DAG, and ends everything when the terminal interrupts it."""
+    process = subprocess.Popen(
+        command("make ui").split(), cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("stop "):
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(60) != 0
+    assert any("/dags/sagemaker_retrain" in line for line in said), said
+    assert "stop" in rest

@@ -1,0 +1,52 @@
+"""The policy that the README hands to a user names every call that the provider makes."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import botocore.session
+from botocore import xform_name
+
+from local_stack.home import CHECKOUT
+
+SERVICES = ("sagemaker", "sagemaker-runtime", "codebuild", "ecr", "s3", "logs")
+HOOKS = CHECKOUT / "plugins" / "sagemaker_byoc" / "hooks"
+
+# IAM has names of its own for a few calls. Source: the service authorization reference of each service.
+ACTIONS = {
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "sagemaker-runtime:InvokeEndpoint": "sagemaker:InvokeEndpoint",
+}
+# What a call needs because of tags in its request.
+WITH_TAGS = {"sagemaker:AddTags", "ecr:TagResource", "iam:PassRole"}
+
+
+def operations() -> dict[str, list[str]]:
+    """Return the services' operations by their name in boto3."""
+    found: dict[str, list[str]] = {}
+    session = botocore.session.get_session()
+    for service in SERVICES:
+        for operation in session.get_service_model(service).operation_names:
+            found.setdefault(xform_name(operation), []).append(f"{service}:{operation}")
+    return found
+
+
+def called() -> set[str]:
+    """Return the IAM actions of every boto3 call in the hooks, called as a method or named for a paginator."""
+    source = "\n".join(path.read_text() for path in HOOKS.glob("*.py"))
+    names = set(re.findall(r"client(?:\([^)]*\))?\.([a-z0-9_]+)\(", source)) | set(
+        re.findall(r'"([a-z0-9_]+)"', source)
+    )
+    known = operations()
+    return {ACTIONS.get(name, name) for method in names & known.keys() for name in known[method]}
+
+
+def test_every_call_is_allowed_and_nothing_else() -> None:
+    """A missing action fails the first run on AWS; one too many is a right that nobody needs."""
+    policy = json.loads((CHECKOUT / "include" / "iam" / "airflow.json").read_text())
+    listed = [statement["Action"] for statement in policy["Statement"]]
+    allowed = {action for entry in listed for action in ([entry] if isinstance(entry, str) else entry)}
+    assert called() - allowed == set()
+    assert allowed - called() == WITH_TAGS
