@@ -43,10 +43,12 @@ class Processes:
 
     :param register: file in which the running groups are noted
     :param logs: folder for the parts' output
+    :param grace_seconds: between SIGTERM and SIGKILL
     """
 
     register: Path
     logs: Path
+    grace_seconds: float = GRACE_SECONDS
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Path:
@@ -77,7 +79,7 @@ class Processes:
     def stop(self) -> None:
         """End every part and its descendants: SIGTERM, then SIGKILL after the grace time."""
         signal_groups([process.pid for process in self.running.values()], signal.SIGTERM)
-        until = time.monotonic() + GRACE_SECONDS
+        until = time.monotonic() + self.grace_seconds
         for process in self.running.values():
             try:
                 process.wait(max(0.0, until - time.monotonic()))
