@@ -37,7 +37,7 @@ test-container: setup-container ## the training and serving programs, really run
 test-integration: setup ## provider and local AWS over HTTP: about a minute
 	$(PYTEST) tests/integration
 
-test-docker: setup ## the Docker engine for real; skipped without one, unless REQUIRE_DOCKER=1
+test-docker: setup ## a real Docker engine and registry; skipped without them, unless REQUIRE_DOCKER=1
 	$(PYTEST) tests/docker
 
 test-e2e: setup ## real Airflow, real container: minutes

@@ -58,8 +58,8 @@ class AirflowApi:
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in found]
 
     def has_dag(self, dag_id: str) -> bool:
-        """Tell whether the dag processor has found the DAG."""
-        return not self.http.get(f"/dags/{dag_id}").is_error
+        """Tell whether the DAG can be run: its row alone is there a moment before its serialized form."""
+        return not self.http.get(f"/dags/{dag_id}/details").is_error
 
     def set_variable(self, key: str, value: str, description: str) -> None:
         """Create an Airflow Variable."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,9 @@ def prepare_database(home: Home, environment: dict[str, str]) -> None:
             code = subprocess.call(command, env=environment, cwd=home.airflow, stdout=output, stderr=output)
         if code:
             raise PartFailedError(f"Airflow could not make its database: {last_lines(log)} (all of it in {log})")
+        with closing(sqlite3.connect(home.database)) as database:
+            # five processes share the file: readers must not hold up the writer; the file remembers this
+            database.execute("pragma journal_mode=wal")
         shutil.copyfile(home.database, home.empty_database)
     else:
         shutil.copyfile(home.empty_database, home.database)

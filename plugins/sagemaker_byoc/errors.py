@@ -7,7 +7,7 @@
     │   └── BuildContextError        the folder to build from is not usable
     ├── JobMismatchError             a job of this run's name exists, but it is not the job asked for now
     ├── ImageBuildError              the build ran and failed, or left no image behind
-    │   └── ImageBuildInterruptedError   CodeBuild itself failed, or another run's build was stopped: worth a retry
+    │   └── ImageBuildInterruptedError   the builder itself failed, or another run's build was stopped: worth a retry
     ├── TrainingJobFailedError       the job ended Failed
     ├── TrainingJobStoppedError      the job ended Stopped: by a person, by MaxRuntime, by a lost spot instance
     ├── EndpointFailedError          the endpoint ended Failed, OutOfService or UpdateRollbackFailed

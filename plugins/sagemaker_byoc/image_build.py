@@ -1,7 +1,7 @@
-"""One image build on AWS CodeBuild: what is asked for and what became of it.
+"""One image build: what is asked for and what became of it, and how AWS CodeBuild is told.
 
-Owns the build specification, the StartBuild request made from it, and the reading of a build's answer. Makes no
-call. Knows neither Airflow nor boto3.
+Owns the order and the state that all builders share, and of CodeBuild the build specification, the StartBuild request
+made from it, and the reading of a build's answer. Makes no call. Knows neither Airflow nor boto3.
 """
 
 from __future__ import annotations
@@ -46,31 +46,36 @@ class ImageOrder:
 
 @dataclass(frozen=True)
 class BuildState:
-    """A build as BatchGetBuilds describes it.
+    """A build as its builder describes it; the words are those of CodeBuild's BatchGetBuilds.
 
     :param status: IN_PROGRESS, SUCCEEDED, FAILED, FAULT, STOPPED or TIMED_OUT
     :param phase: the phase that failed, otherwise the current one
-    :param message: what CodeBuild says about the failed phase
+    :param message: what the builder says about the failed phase
+    :param log_group: where the build's log lies in CloudWatch; empty when it went into the task's own log
     """
 
     build_id: str
     status: str
-    phase: str
-    message: str
-    image_uri: str
-    ordered_by: str
-    log_group: str
-    log_stream: str
+    phase: str = ""
+    message: str = ""
+    image_uri: str = ""
+    ordered_by: str = ""
+    log_group: str = ""
+    log_stream: str = ""
 
     @classmethod
     def of(cls, build: Mapping[str, Any]) -> BuildState:
-        """Read a ``Build`` of CodeBuild's answers."""
+        """Read a ``Build`` of CodeBuild's answers.
+
+        A build that has just begun does not tell its log, but CodeBuild's default is known.
+        """
         phases = build.get("phases", [])
         failed: Mapping[str, Any] = next((each for each in phases if each.get("phaseStatus") in _FAILURES), {})
         notes = [note.get("message") or note.get("statusCode", "") for note in failed.get("contexts", [])]
         listed = build.get("environment", {}).get("environmentVariables", [])
         variables = {variable["name"]: variable["value"] for variable in listed}
         logs = build.get("logs", {})
+        project, _, number = build["id"].partition(":")
         return cls(
             build_id=build["id"],
             status=build.get("buildStatus", "IN_PROGRESS"),
@@ -78,8 +83,8 @@ class BuildState:
             message="; ".join(filter(None, notes)),
             image_uri=variables.get(_URI_VARIABLE, ""),
             ordered_by=variables.get(_RUN_VARIABLE, ""),
-            log_group=logs.get("groupName", ""),
-            log_stream=logs.get("streamName", ""),
+            log_group=logs.get("groupName") or f"/aws/codebuild/{project}",
+            log_stream=logs.get("streamName") or number,
         )
 
     @property

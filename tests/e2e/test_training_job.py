@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,11 @@ def only_job_status(run: Run) -> str:
 def wait_until_watched(run: Run) -> None:
     """Wait until the triggerer has taken the wait over; before that there is nothing yet that Airflow could kill."""
     run.wait_for_task("wait_for_training", "deferred")
-    until(lambda: "Training in progress" in run.log("wait_for_training"), "the triggerer looks at the job")
+    until(
+        lambda: re.search(r"trigger .*wait_for_training.* starting", run.log("wait_for_training")),
+        "the triggerer starts",
+    )
+    until(lambda: "Training in progress" in run.log("wait_for_training"), "the job trains")
     assert only_job_status(run) == "InProgress"
 
 

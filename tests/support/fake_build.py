@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import zipfile
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from tests.support.fake_aws import AwsSays, FakeAws
@@ -19,18 +21,23 @@ class FakeBuild:
 
     :param outcome: status that a build has at the second look
     :param pushes: whether a build that ends leaves its image behind
+    :param registry_endpoint: what ECR's tokens are said to be good for
+    :param tokens: how many were given out
     """
 
     def __init__(self, aws: FakeAws) -> None:
         self.outcome = "SUCCEEDED"
         self.pushes = True
+        self.registry_endpoint = f"https://{_REGISTRY}"
+        self.tokens = 0
         self.repositories = {"iris"}
-        self.images: set[str] = set()
+        self.images: dict[str, datetime] = {}
         self.objects: dict[str, bytes] = {}
         self.builds: dict[str, dict[str, Any]] = {}
         aws.on("DescribeRepositories", self._describe_repositories)
         aws.on("CreateRepository", self._create_repository)
         aws.on("DescribeImages", self._describe_images)
+        aws.on("GetAuthorizationToken", self._get_authorization_token)
         aws.on("HeadObject", self._head_object)
         aws.on("PutObject", self._put_object)
         aws.on("ListBuildsForProject", lambda **_: {"ids": list(reversed(self.builds))})
@@ -46,6 +53,11 @@ class FakeBuild:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return {name: archive.read(name) for name in archive.namelist()}
 
+    def take(self, tag: str) -> None:
+        """Hold one image more, as after a push."""
+        pushed_at = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(hours=len(self.images))
+        self.images.setdefault(tag, pushed_at)
+
     def _describe_repositories(self, **request: Any) -> dict[str, Any]:
         [name] = request["repositoryNames"]
         if name not in self.repositories:
@@ -60,10 +72,18 @@ class FakeBuild:
         return {"repository": {"repositoryName": name, "repositoryUri": f"{_REGISTRY}/{name}"}}
 
     def _describe_images(self, **request: Any) -> dict[str, Any]:
+        if "imageIds" not in request:
+            held = [{"imageDigest": DIGEST, "imageTags": [tag], "imagePushedAt": at} for tag, at in self.images.items()]
+            return {"imageDetails": held}
         tag = request["imageIds"][0]["imageTag"]
         if tag not in self.images:
             raise AwsSays("ImageNotFoundException", f"The image with imageId {tag} does not exist")
         return {"imageDetails": [{"imageDigest": DIGEST, "imageTags": [tag]}]}
+
+    def _get_authorization_token(self, **request: Any) -> dict[str, Any]:
+        self.tokens += 1
+        token = base64.b64encode(f"AWS:token-{self.tokens}".encode()).decode()
+        return {"authorizationData": [{"authorizationToken": token, "proxyEndpoint": self.registry_endpoint}]}
 
     def _head_object(self, **request: Any) -> dict[str, Any]:
         if request["Key"] not in self.objects:
@@ -104,7 +124,7 @@ class FakeBuild:
             build["phases"] = [{"phaseType": "BUILD", "phaseStatus": self.outcome, "contexts": [note]}]
         if self.pushes:
             variables = {each["name"]: each["value"] for each in build["environment"]["environmentVariables"]}
-            self.images.add(variables["IMAGE_URI"].partition(":")[2])
+            self.take(variables["IMAGE_URI"].partition(":")[2])
 
     def _stop_build(self, **request: Any) -> dict[str, Any]:
         self.builds[request["id"]]["buildStatus"] = "STOPPED"

@@ -1,33 +1,47 @@
-"""Calls that bring an image into ECR: the repository, the archive in S3, and the builders.
+"""Calls that bring an image into ECR: the repository, the archive in S3, and CodeBuild.
 
-Owns every call to ECR, to S3 and to CodeBuild. A builder is anything that fulfils ``Builder``; ``BUILDERS`` names
-those that there are. Knows nothing of tasks, deferral or templates.
+Owns every call to ECR, to S3 and to CodeBuild, and what a builder is: anything that fulfils ``Builder``. Knows
+nothing of tasks, deferral or templates.
 """
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from sagemaker_byoc.errors import ImageBuildError, RequestError
 from sagemaker_byoc.image_build import BuildState, ImageOrder, start_build_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from sagemaker_byoc.build_context import BuildContext
     from sagemaker_byoc.hooks.connection import AwsConnection
 
 __all__ = [
-    "BUILDERS",
     "Builder",
     "BuilderSettings",
     "CodeBuildBuilder",
     "ContextStore",
     "ImageRepository",
-    "make_builder",
+    "RegistryLogin",
 ]
+
+
+@dataclass(frozen=True)
+class RegistryLogin:
+    """A way into the registry for twelve hours.
+
+    :param host: where to push, with the port if there is one
+    """
+
+    host: str
+    username: str
+    password: str = field(repr=False)
 
 
 class ImageRepository:
@@ -76,6 +90,37 @@ class ImageRepository:
         details = answer["imageDetails"]
         return str(details[0]["imageDigest"]) if details else None
 
+    def previous_tag(self, prefix: str) -> str | None:
+        """Return the tag of that prefix that was pushed last; None when there is none."""
+        pages = (
+            self._connection.client("ecr")
+            .get_paginator("describe_images")
+            .paginate(repositoryName=self._name, filter={"tagStatus": "TAGGED"})
+        )
+        found = [
+            (image["imagePushedAt"], tag)
+            for page in pages
+            for image in page["imageDetails"]
+            for tag in image.get("imageTags", [])
+            if tag.startswith(prefix) and "imagePushedAt" in image
+        ]
+        return max(found)[1] if found else None
+
+    def login(self, repository_uri: str) -> RegistryLogin:
+        """Ask ECR for a token to push with.
+
+        The registry is the one in the repository's URI, as on AWS always. Only where the token's own endpoint is a
+        loopback address, which no ECR of AWS has, the images lie there: that is how an emulated ECR says where its
+        registry listens. The image keeps the name that ECR gave it.
+
+        :param repository_uri: ``<registry>/<repository>`` as ECR gave it
+        """
+        [data, *_] = self._connection.client("ecr").get_authorization_token()["authorizationData"]
+        username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+        endpoint = urlsplit(data.get("proxyEndpoint", ""))
+        host = endpoint.netloc if _is_loopback(endpoint.hostname or "") else repository_uri.partition("/")[0]
+        return RegistryLogin(host, username, password)
+
     def _find(self) -> str | None:
         client = self._connection.client("ecr")
         try:
@@ -92,6 +137,13 @@ class ImageRepository:
             # Another run was faster.
             answer = client.describe_repositories(repositoryNames=[self._name])
             return str(answer["repositories"][0]["repositoryUri"])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @dataclass(frozen=True)
@@ -146,19 +198,25 @@ class BuilderSettings:
     :param source_bucket: for archives of build contexts
     :param source_prefix: of their keys
     :param config: further members of the builder's own request
+    :param secret_build_args: names of build arguments whose values must not be seen
     """
 
     project_name: str = ""
     source_bucket: str = ""
     source_prefix: str = "build-contexts"
     config: Mapping[str, Any] = field(default_factory=dict)
+    secret_build_args: Sequence[str] = ()
 
 
 class Builder(Protocol):
-    """Whatever turns an order into an image in ECR, outside this process."""
+    """Whatever turns an order into an image in ECR."""
 
     def start(self, order: ImageOrder) -> BuildState:
-        """Adopt the build of this image that is running, or start one."""
+        """Adopt the build of this image that is running, or start one.
+
+        A builder that works in this very process returns when the image is pushed, with a state that has ended, and
+        raises ``ImageBuildError`` itself.
+        """
 
     def look(self, build_id: str) -> BuildState:
         """Describe a build."""
@@ -170,13 +228,21 @@ class Builder(Protocol):
 class CodeBuildBuilder:
     """AWS CodeBuild: needs no Docker engine where Airflow runs.
 
-    :raises RequestError: project or bucket is not given
+    :raises RequestError: project or bucket is not given, or a build argument is secret
     """
 
     def __init__(self, connection: AwsConnection, settings: BuilderSettings) -> None:
         for name in ("project_name", "source_bucket"):
             if not getattr(settings, name):
                 raise RequestError(name, getattr(settings, name), "a name: builder='codebuild' needs it")
+        if settings.secret_build_args:
+            # They would be plain text in the build's environment, which anybody sees who sees the build.
+            raise RequestError(
+                "secret_build_args",
+                list(settings.secret_build_args),
+                "nothing with builder='codebuild'",
+                "Let the build read the value from Secrets Manager, with config.environmentVariablesOverride.",
+            )
         self._connection = connection
         self._settings = settings
         self._store = ContextStore(connection, settings.source_bucket, settings.source_prefix)
@@ -227,18 +293,3 @@ class CodeBuildBuilder:
             raise RequestError("project_name", project, allowed) from error
         builds = client.batch_get_builds(ids=ids[:100])["builds"] if ids else []
         return [BuildState.of(build) for build in builds]
-
-
-BUILDERS: Mapping[str, Callable[[AwsConnection, BuilderSettings], Builder]] = {"codebuild": CodeBuildBuilder}
-"""The builders that there are, by the word that the operator takes."""
-
-
-def make_builder(name: str, connection: AwsConnection, settings: BuilderSettings) -> Builder:
-    """Return the builder of that name.
-
-    :raises RequestError: there is none
-    """
-    if name not in BUILDERS:
-        available = ", ".join(map(repr, sorted(BUILDERS)))
-        raise RequestError("builder", name, available, "This version has no other builder.")
-    return BUILDERS[name](connection, settings)

@@ -1,6 +1,6 @@
 """Brings the image of a folder into ECR.
 
-Owns the order of the steps and the deferral. How an image is built is the builder's, in ``hooks.image``.
+Owns the order of the steps and the deferral. How an image is built is the builder's, see ``hooks.builder``.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.log import mask_secret
 
 from sagemaker_byoc.build_context import BuildContext
 from sagemaker_byoc.console import build_url, log_url
-from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError
+from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError, RequestError
+from sagemaker_byoc.hooks.builder import make_builder
 from sagemaker_byoc.hooks.connection import AwsConnection
-from sagemaker_byoc.hooks.image import Builder, BuilderSettings, ImageRepository, make_builder
+from sagemaker_byoc.hooks.image import Builder, BuilderSettings, ImageRepository
 from sagemaker_byoc.hooks.log import LogHook
 from sagemaker_byoc.hooks.task_state import has_left
 from sagemaker_byoc.image_build import BuildState, ImageOrder
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
+    from jinja2 import Environment
 
 __all__ = ["BuildPushImageOperator"]
 
@@ -44,14 +47,20 @@ class BuildPushImageOperator(BaseOperator):
 
     :param context_path: the folder, on the worker (templated)
     :param repository: name of the ECR repository, without the registry (templated)
-    :param builder: who builds: ``codebuild``
+    :param builder: who builds: ``codebuild``, or ``docker``, which is the engine that ``DOCKER_HOST`` or the default
+        socket leads to from the worker. It needs the package ``docker``, and no engine when the image exists. The
+        task stays on the worker until the image is pushed, and the build's lines are in the task's log
     :param project_name: CodeBuild project (templated). Its environment needs a Docker daemon (privileged mode is
         asked for) and its role the right to read the bucket and to push to the repository
     :param source_bucket: S3 bucket for the archives of build contexts (templated)
     :param source_prefix: of their keys (templated)
-    :param config: further members of CodeBuild's StartBuild request (templated)
+    :param config: further members of the builder's request (templated): of CodeBuild's StartBuild, or of docker-py's
+        ``build``, for example ``{"network_mode": "host"}``
     :param dockerfile: path in the folder (templated)
     :param build_args: values for the Dockerfile's ``ARG`` lines (templated)
+    :param secret_build_args: names of those in ``build_args`` whose values are masked in log and errors; with
+        ``docker`` only. An image that would carry a value in its history or environment is not pushed: use the
+        argument in an earlier stage and copy the result from there
     :param target: stage of the Dockerfile to stop at (templated)
     :param platform: for example ``linux/amd64`` (templated)
     :param maximum_context_bytes: refuse a folder that holds more
@@ -95,6 +104,7 @@ class BuildPushImageOperator(BaseOperator):
         config: dict[str, Any] | None = None,
         dockerfile: str = "Dockerfile",
         build_args: dict[str, str] | None = None,
+        secret_build_args: Sequence[str] = (),
         target: str | None = None,
         platform: str | None = None,
         maximum_context_bytes: int = 500_000_000,
@@ -118,6 +128,7 @@ class BuildPushImageOperator(BaseOperator):
         self.config = config
         self.dockerfile = dockerfile
         self.build_args = build_args
+        self.secret_build_args = secret_build_args
         self.target = target
         self.platform = platform
         self.maximum_context_bytes = maximum_context_bytes
@@ -131,6 +142,16 @@ class BuildPushImageOperator(BaseOperator):
         self.botocore_config = botocore_config
         self._waiting_as: Any = None
         self._waiting_for = ""
+
+    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
+        """Render, and let Airflow mask the secrets before it stores what was rendered for its page to show.
+
+        A mapped task is rendered without this method, so there only a secret that Airflow knows as one (a Variable or
+        Connection with such a name) is masked on that page.
+        """
+        super().render_template_fields(context, jinja_env)
+        for value in self._secrets().values():
+            mask_secret(value)
 
     def execute(self, context: Context) -> str:
         """Find the image, or see to it that it is built."""
@@ -159,6 +180,7 @@ class BuildPushImageOperator(BaseOperator):
 
     def _order(self, run: RunIdentity) -> tuple[ImageOrder, str | None]:
         """Check everything that can be checked, then make the order and ask ECR for its image."""
+        self._hide_secrets()
         context = BuildContext(
             path=Path(self.context_path),
             dockerfile=self.dockerfile,
@@ -177,7 +199,8 @@ class BuildPushImageOperator(BaseOperator):
     def _wait(self, context: Context, order: ImageOrder, state: BuildState) -> str:
         ours = state.ordered_by == order.ordered_by
         self.log.info("Build %s of %s%s.", state.build_id, order.image_uri, "" if ours else ", started by another run")
-        LogLink().push(context, log_url(self._connection.region, *self._log_of(state)))
+        if state.log_group:
+            LogLink().push(context, log_url(self._connection.region, state.log_group, state.log_stream))
         remembered: dict[str, Any] = {"repository_uri": order.repository_uri, "tag": order.context.tag, "ours": ours}
         if self.deferrable and state.in_progress:
             self._defer(state, remembered)
@@ -212,7 +235,9 @@ class BuildPushImageOperator(BaseOperator):
         return f"{repository_uri}@{digest}"
 
     def _story(self, state: BuildState, image_uri: str) -> str:
-        lines = LogHook(self._connection).last_words(*self._log_of(state))
+        if not state.log_group:
+            return state.explain(image_uri)
+        lines = LogHook(self._connection).last_words(state.log_group, state.log_stream)
         # ECR's registries begin with the account, which CodeBuild's pages are addressed by.
         account = image_uri.partition(".")[0]
         link = build_url(self._connection.region, account, self.project_name, state.build_id)
@@ -220,15 +245,26 @@ class BuildPushImageOperator(BaseOperator):
             (state.explain(image_uri), "Last lines of its log:", *(lines or ["(none)"]), f"Console: {link}")
         )
 
-    def _log_of(self, state: BuildState) -> tuple[str, str]:
-        """Name the build's log; a build that has just begun does not tell, but CodeBuild's default is known."""
-        return state.log_group or f"/aws/codebuild/{self.project_name}", state.log_stream or state.build_id.partition(
-            ":"
-        )[2]
+    def _hide_secrets(self) -> None:
+        """Let Airflow mask the secret values, wherever they would be logged.
+
+        :raises RequestError: a name is not that of a build argument
+        """
+        secrets = self._secrets()
+        for name in self.secret_build_args:
+            if name not in secrets:
+                names = ", ".join(sorted(_arguments(self.build_args))) or "there are none"
+                raise RequestError("secret_build_args", name, f"a name in build_args ({names})")
+            mask_secret(secrets[name])
+
+    def _secrets(self) -> dict[str, str]:
+        given = _arguments(self.build_args) if self.secret_build_args else {}
+        return {name: given[name] for name in self.secret_build_args if name in given}
 
     def _builder(self) -> Builder:
         config = as_mapping(self.config or {}, "config")
-        settings = BuilderSettings(self.project_name, self.source_bucket, self.source_prefix, config)
+        secrets = tuple(self.secret_build_args)
+        settings = BuilderSettings(self.project_name, self.source_bucket, self.source_prefix, config, secrets)
         return make_builder(self.builder, self._connection, settings)
 
     @property

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from sagemaker_byoc.hooks.builder import make_builder
 from sagemaker_byoc.hooks.connection import AwsConnection
-from sagemaker_byoc.hooks.image import Builder, BuilderSettings, make_builder
+from sagemaker_byoc.hooks.image import Builder, BuilderSettings
 from sagemaker_byoc.hooks.task_state import has_left
 from sagemaker_byoc.triggers.watch import look_until
 

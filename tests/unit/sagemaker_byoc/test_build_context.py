@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import tarfile
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,13 @@ def archive_of(context: BuildContext) -> bytes:
     """Return the bytes of the archive."""
     stream = io.BytesIO()
     context.write_zip(stream)
+    return stream.getvalue()
+
+
+def tar_of(context: BuildContext) -> bytes:
+    """Return the bytes of the archive for a Docker engine."""
+    stream = io.BytesIO()
+    context.write_tar(stream)
     return stream.getvalue()
 
 
@@ -222,3 +230,41 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """Nothing to build is said as such."""
     with pytest.raises(BuildContextError, match="empty"):
         _ = BuildContext(tmp_path).files
+
+
+def test_the_archive_for_an_engine_is_the_same_on_every_machine(tmp_path: Path) -> None:
+    """Owners and times are fixed, and execute bits are kept."""
+    first, second = write(tmp_path / "a"), write(tmp_path / "b", dict(reversed(FOLDER.items())))
+    for folder in (first, second):
+        (folder / "train").chmod(0o700)
+    os.utime(first / "train", (1, 1))
+    assert tar_of(BuildContext(first)) == tar_of(BuildContext(second))
+    with tarfile.open(fileobj=io.BytesIO(tar_of(BuildContext(first)))) as archive:
+        found = {member.name: (member.mode, member.isdir(), member.uid) for member in archive}
+        content = {name: archive.extractfile(name) for name in FOLDER}
+        assert {name: file.read() for name, file in content.items() if file} == FOLDER
+    assert found == {
+        "Dockerfile": (0o644, False, 0),
+        "model": (0o755, True, 0),
+        "model/net.py": (0o644, False, 0),
+        "train": (0o755, False, 0),
+    }
+
+
+def test_an_ignore_file_that_does_not_rule_stays_at_home(tmp_path: Path) -> None:
+    """The engine would apply it on top of the one that rules."""
+    files = {**FOLDER, "Dockerfile.dockerignore": b"notes\n", ".dockerignore": b"train\n", "notes": b""}
+    with tarfile.open(fileobj=io.BytesIO(tar_of(BuildContext(write(tmp_path, files))))) as archive:
+        names = archive.getnames()
+    assert "train" in names
+    assert {".dockerignore", "notes"}.isdisjoint(names)
+
+
+@pytest.mark.parametrize("content", [b"longer than before", b"", b"#!/bin/zz\n"])
+def test_an_engine_never_gets_another_content_than_the_address_says(tmp_path: Path, content: bytes) -> None:
+    """Longer, shorter or only other: a file that changed meanwhile is refused."""
+    context = BuildContext(write(tmp_path))
+    assert context.tag
+    (tmp_path / "train").write_bytes(content)
+    with pytest.raises(BuildContextError, match=r"train.*Run the task again"):
+        tar_of(context)

@@ -200,12 +200,15 @@ def test_a_repository_that_another_run_made_is_used(aws: FakeAws, builds: FakeBu
 REFUSED = [
     ({"create_repository": False, "repository": "none"}, "repository: got 'none'.*create_repository=True"),
     ({"repository": "Iris"}, "repository.repositoryName: got 'Iris'"),
-    ({"builder": "docker"}, "builder: got 'docker'; allowed is 'codebuild'"),
+    ({"builder": "kaniko"}, "builder: got 'kaniko'; allowed is 'codebuild', 'docker'"),
     ({"project_name": ""}, "project_name"),
     ({"source_bucket": ""}, "source_bucket"),
     ({"context_path": "/does/not/exist"}, "context_path"),
     ({"dockerfile": "none"}, "dockerfile: got 'none'"),
     ({"build_args": ["a"]}, "build_args"),
+    ({"secret_build_args": ["TOKEN"], "build_args": {"A": "1"}}, "secret_build_args: got 'TOKEN'.*build_args \\(A\\)"),
+    ({"secret_build_args": ["A"], "build_args": {"A": "1"}}, "secret_build_args.*environmentVariablesOverride"),
+    ({"builder": "docker", "config": {"tag": "x"}}, "config.tag: got 'x'.*network_mode"),
     ({"config": {"timeoutInMinutesOverride": "1"}}, "config.timeoutInMinutesOverride"),
     ({"config": {"imageOverrides": "x"}}, "config.imageOverrides.*imageOverride"),
 ]

@@ -1,0 +1,209 @@
+"""Images built by a Docker engine that the worker reaches, and pushed to ECR by it.
+
+Owns the order of the steps, the retries of the push and what a refusal means. The calls themselves are in
+``hooks.docker_engine`` and ``hooks.image``.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.engine_output import Mask, PushFault, push_fault
+from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError, RequestError
+from sagemaker_byoc.hooks.docker_engine import PushRefusedError, docker_engine
+from sagemaker_byoc.hooks.image import ImageRepository
+from sagemaker_byoc.image_build import BuildState
+
+if TYPE_CHECKING:
+    from sagemaker_byoc.hooks.connection import AwsConnection
+    from sagemaker_byoc.hooks.docker_engine import DockerEngine
+    from sagemaker_byoc.hooks.image import BuilderSettings
+    from sagemaker_byoc.image_build import ImageOrder
+
+__all__ = ["DockerBuilder"]
+
+log = logging.getLogger(__name__)
+
+PUSH_ATTEMPTS = 4
+"""The engine itself tries each layer five times, so this is for what ends a push as a whole."""
+
+FIRST_PAUSE_SECONDS = 2.0
+LISTING_SECONDS = 10.0
+"""How long ECR may take to list what its registry has accepted; an emulated one learns of it by a message."""
+
+_LISTING_PAUSE_SECONDS = 0.25
+_CONTENT_TAG_PREFIX = "ctx-"
+_OPTIONS = frozenset(
+    {
+        "container_limits",
+        "extra_hosts",
+        "isolation",
+        "labels",
+        "network_mode",
+        "nocache",
+        "pull",
+        "shmsize",
+        "squash",
+        "use_config_proxy",
+    }
+)
+"""What ``config`` may hold. Source: ``build`` in the reference of docker-py 7; the others are filled in here."""
+
+
+class DockerBuilder:
+    """The classic builder of a Docker engine; needs neither CodeBuild nor a bucket.
+
+    The engine is looked for when there is something to build, so a worker without one still finds images that exist.
+    What was built stays in the engine, as the cache of the next build.
+
+    :raises RequestError: ``config`` holds what docker-py's ``build`` does not take from the user
+    """
+
+    def __init__(self, connection: AwsConnection, settings: BuilderSettings) -> None:
+        for name in settings.config:
+            if name not in _OPTIONS:
+                allowed = f"with builder='docker' one of {', '.join(sorted(_OPTIONS))}"
+                raise RequestError(f"config.{name}", settings.config[name], allowed)
+        self._connection = connection
+        self._settings = settings
+
+    def start(self, order: ImageOrder) -> BuildState:
+        """Build and push; return when ECR lists the image.
+
+        :raises RequestError: no engine answers
+        :raises ImageBuildError: a step failed, ECR does not let us push, or a secret would be published
+        :raises ImageBuildInterruptedError: engine or registry failed for a reason that may pass
+        """
+        with docker_engine() as engine:
+            work = _Work(self._connection, self._settings, order, engine)
+            image_id = work.build()
+            work.push()
+        return BuildState(image_id, "SUCCEEDED", image_uri=order.image_uri, ordered_by=order.ordered_by)
+
+    def look(self, build_id: str) -> BuildState:
+        """Describe a build that ``start`` has returned: it has ended."""
+        return BuildState(build_id, "SUCCEEDED")
+
+    def stop(self, build_id: str) -> None:
+        """Do nothing: a build ends with the process that started it, because the engine loses its client."""
+
+
+class _Work:
+    """One order on its way through the engine."""
+
+    def __init__(
+        self, connection: AwsConnection, settings: BuilderSettings, order: ImageOrder, engine: DockerEngine
+    ) -> None:
+        self._order = order
+        self._engine = engine
+        self._name = order.repository_uri.partition("/")[2]
+        self._repository = ImageRepository(connection, self._name)
+        self._options = settings.config
+        arguments = order.context.build_args
+        self._secrets = {name: arguments[name] for name in settings.secret_build_args if name in arguments}
+        self._login = self._repository.login(order.repository_uri)
+
+    def build(self) -> str:
+        """Build the image and return its id in the engine."""
+        context = self._order.context
+        log.info("Building %s with the Docker engine.", self._order.image_uri)
+        image_id = self._engine.build(
+            context,
+            self._reference(context.tag),
+            mask=Mask(self._secrets.values()),
+            cache_from=self._cache(),
+            options=self._options,
+        )
+        self._refuse_secrets(image_id)
+        return image_id
+
+    def push(self) -> None:
+        """Push until the image is there, with a new token for each attempt."""
+        for attempt in range(1, PUSH_ATTEMPTS + 1):
+            try:
+                digest = self._engine.push(self._reference(self._order.context.tag), self._auth())
+            except PushRefusedError as error:
+                if self._is_there():
+                    log.info("%s is there already, pushed by another run: %s", self._order.image_uri, error)
+                    return
+                self._give_up_or_wait(attempt, error)
+                self._login = self._repository.login(self._order.repository_uri)
+            else:
+                log.info("The registry took %s as %s.", self._order.image_uri, digest)
+                self._await_listing()
+                return
+
+    def _is_there(self) -> bool:
+        """Ask ECR: a tag that cannot be moved, and is taken, belongs to this very content."""
+        return self._repository.digest(self._order.context.tag) is not None
+
+    def _give_up_or_wait(self, attempt: int, error: PushRefusedError) -> None:
+        message = f"{self._order.image_uri} was built, but not pushed: {error}"
+        fault = push_fault(str(error))
+        if fault in _ADVICE:
+            raise ImageBuildError(f"{message}\n{_ADVICE[fault]}") from error
+        if attempt == PUSH_ATTEMPTS:
+            advice = _LOGIN_ADVICE if fault == PushFault.LOGIN else "Every attempt failed like this."
+            raise ImageBuildInterruptedError(f"{message}\n{advice}") from error
+        # Jitter keeps two workers from meeting again; it guards no secret.
+        pause_seconds = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311
+        log.warning("Push %d of %d failed, next in %.1f s: %s", attempt, PUSH_ATTEMPTS, pause_seconds, error)
+        time.sleep(pause_seconds)
+
+    def _await_listing(self) -> None:
+        """Wait until ECR lists the image; the operator judges when it never does."""
+        deadline = time.monotonic() + LISTING_SECONDS
+        while not self._is_there() and time.monotonic() < deadline:
+            time.sleep(_LISTING_PAUSE_SECONDS)
+
+    def _cache(self) -> list[str]:
+        """Find the image whose layers the build may take over, when the engine does not know them by itself.
+
+        An engine that built the previous image has a richer cache of its own, and naming an image would confine it
+        to that one.
+        """
+        try:
+            previous = self._repository.previous_tag(_CONTENT_TAG_PREFIX)
+        except Exception as error:  # noqa: BLE001 - a cache is not worth a failed build
+            log.info("No cache from ECR: %s", error)
+            return []
+        if previous is None or self._engine.built_here(self._reference(previous)):
+            return []
+        log.info("Fetching %s for its layers.", previous)
+        reference = self._reference(previous)
+        return [reference] if self._engine.pull(reference, self._auth()) else []
+
+    def _refuse_secrets(self, image_id: str) -> None:
+        """Keep an image at home that tells a secret to whoever may pull it."""
+        if not self._secrets:
+            return
+        traces = "\n".join(self._engine.traces(image_id))
+        found = [name for name, value in self._secrets.items() if Mask([value]).finds(traces)]
+        if found:
+            raise ImageBuildError(
+                f"The image was built but not pushed: its history or environment shows the value of "
+                f"{', '.join(found)}. Use a secret build argument in an earlier stage only, and copy what it fetched "
+                "from there (COPY --from)."
+            )
+
+    def _reference(self, tag: str) -> str:
+        return f"{self._login.host}/{self._name}:{tag}"
+
+    def _auth(self) -> dict[str, Any]:
+        return {"username": self._login.username, "password": self._login.password}
+
+
+_LOGIN_ADVICE = (
+    "ECR refuses the login, each time with a new token: is the worker's clock right, and does the role of the "
+    "connection still exist?"
+)
+_ADVICE = {
+    PushFault.DISK: "The disk of the Docker engine or of the registry is full: make room there.",
+    PushFault.RIGHTS: (
+        "The role of the connection must allow, on the repository, ecr:BatchCheckLayerAvailability, "
+        "ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload and ecr:PutImage."
+    ),
+}

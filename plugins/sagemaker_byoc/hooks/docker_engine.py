@@ -1,0 +1,238 @@
+"""Calls to a Docker engine.
+
+Owns the connection to the engine and the three things that it does for us: build, pull, push. Reads the user's Docker
+configuration as docker-py does, for the registries of base images, and never writes it. Knows neither AWS nor ECR.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.engine_output import (
+    BuildOutput,
+    Mask,
+    TransferOutput,
+    is_passing,
+    platform_advice,
+    remedy,
+    same_platform,
+)
+from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sagemaker_byoc.build_context import BuildContext
+
+__all__ = ["DockerEngine", "PushRefusedError", "docker_engine"]
+
+log = logging.getLogger(__name__)
+
+SILENCE_SECONDS = 600.0
+"""How long an engine may say nothing before it is taken for dead. A build is not bounded, since a step may be silent
+for as long as it runs; the task's own timeout ends it."""
+
+_PROGRAM = "Start one (`systemctl start docker`, Docker Desktop, …), point DOCKER_HOST at one"
+
+
+class PushRefusedError(Exception):
+    """The engine or the registry ended the push; the message is theirs."""
+
+
+class DockerEngine:
+    """An engine that answers.
+
+    :param api: docker-py's low-level client
+    """
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    def build(
+        self,
+        context: BuildContext,
+        reference: str,
+        *,
+        mask: Mask,
+        cache_from: Sequence[str] = (),
+        options: Mapping[str, Any],
+    ) -> str:
+        """Build the image, log each line, and return the image's id in the engine.
+
+        The classic builder is asked for. It drops the build when this process goes away.
+
+        :param reference: name and tag that the image gets
+        :param options: further parameters of docker-py's ``build``
+        :raises ImageBuildError: a step failed; tells which, with the last lines
+        :raises ImageBuildInterruptedError: the engine went away, or the base image's registry could not be reached
+        """
+        output = BuildOutput(mask, time.monotonic)
+        with tempfile.TemporaryFile() as archive:
+            context.write_tar(archive)
+            archive.seek(0)
+            request = {
+                "fileobj": archive,
+                "custom_context": True,
+                "decode": True,
+                "tag": reference,
+                "dockerfile": context.dockerfile,
+                "buildargs": dict(context.build_args),
+                "target": context.target,
+                "platform": context.platform,
+                "cache_from": list(cache_from) or None,
+                "rm": True,
+                "forcerm": True,
+                "timeout": None,
+                **options,
+            }
+            self._follow(request, output, context.platform)
+        if not output.image_id:
+            raise ImageBuildInterruptedError(f"The Docker engine broke off the build of {reference}: {output.where()}.")
+        self._check_platform(output.image_id, context.platform)
+        return output.image_id
+
+    def push(self, reference: str, auth: Mapping[str, str]) -> str:
+        """Push the image, log its layers, and return the digest that the registry took it under.
+
+        :raises PushRefusedError: it did not get there
+        """
+        digest = ""
+        output = TransferOutput(time.monotonic)
+        try:
+            for event in self._api.push(reference, stream=True, decode=True, auth_config=dict(auth)):
+                if "error" in event:
+                    raise PushRefusedError(str(event["error"]))
+                digest = (event.get("aux") or {}).get("Digest", digest)
+                if line := output.read(event):
+                    log.info("%s", line)
+        except _faults() as error:
+            raise PushRefusedError(_told(error)) from error
+        if not digest:
+            raise PushRefusedError("the engine broke off without a digest")
+        return digest
+
+    def pull(self, reference: str, auth: Mapping[str, str]) -> bool:
+        """Fetch an image to take layers from; tell whether it came."""
+        output = TransferOutput(time.monotonic)
+        try:
+            for event in self._api.pull(reference, stream=True, decode=True, auth_config=dict(auth)):
+                if "error" in event:
+                    log.info("%s is not used as a cache: %s", reference, event["error"])
+                    return False
+                if line := output.read(event):
+                    log.info("%s", line)
+        except _faults() as error:
+            log.info("%s is not used as a cache: %s", reference, _told(error))
+            return False
+        return True
+
+    def built_here(self, reference: str) -> bool:
+        """Tell whether this engine made the image itself, so that it has all the layers between, too."""
+        try:
+            return bool(self._api.inspect_image(reference).get("Parent"))
+        except _faults():
+            return False
+
+    def traces(self, image_id: str) -> list[str]:
+        """List what everybody can read in an image: its commands, environment and labels."""
+        config = self._api.inspect_image(image_id).get("Config") or {}
+        commands = [str(layer.get("CreatedBy", "")) for layer in self._api.history(image_id)]
+        return [*commands, *(config.get("Env") or []), *map(str, (config.get("Labels") or {}).values())]
+
+    def _follow(self, request: dict[str, Any], output: BuildOutput, platform: str | None) -> None:
+        """Log the build to its end."""
+        try:
+            for event in self._api.build(**request):
+                for line in output.read(event):
+                    log.info("%s", line)
+                if "error" in event:
+                    raise self._failure(str(event["error"]), output, platform)
+            for line in output.rest():
+                log.info("%s", line)
+        except _refusals() as error:
+            # The engine's own word, for example on a Dockerfile that it cannot read.
+            raise self._failure(_told(error), output, platform) from error
+        except _faults() as error:
+            message = f"The Docker engine went away during {output.where()}: {_told(error)}."
+            raise ImageBuildInterruptedError(message) from error
+
+    def _check_platform(self, image_id: str, wanted: str | None) -> None:
+        """Refuse an image for another platform than was asked for.
+
+        An engine that holds the base image only for its own platform takes that one without a word (20.10 does).
+        """
+        if wanted is None:
+            return
+        image = self._api.inspect_image(image_id)
+        made = f"{image['Os']}/{image['Architecture']}"
+        if not same_platform(wanted, made):
+            advice = platform_advice(wanted, self._platform())
+            raise ImageBuildError(f"The image was built for {made} and not for {wanted}. {advice}")
+
+    def _failure(self, message: str, output: BuildOutput, platform: str | None) -> ImageBuildError:
+        for line in output.rest():
+            log.info("%s", line)
+        message = output.mask(message)
+        says = "\n".join((message, *output.tail))
+        advice = remedy(says, platform=platform, engine_platform=self._platform())
+        parts = [f"The image was not built: {output.where()}: {message}", advice]
+        parts += ["Last lines of the log:", *output.tail] if output.tail else []
+        kind = ImageBuildInterruptedError if is_passing(message) else ImageBuildError
+        return kind("\n".join(filter(None, parts)))
+
+    def _platform(self) -> str:
+        try:
+            version = self._api.version()
+        except _faults():
+            return "not known"
+        return f"{version.get('Os')}/{version.get('Arch')}"
+
+
+@contextmanager
+def docker_engine() -> Iterator[DockerEngine]:
+    """Connect to the engine that ``DOCKER_HOST`` names, or to the one at the default socket.
+
+    :raises RequestError: the package docker is missing, or no engine answers
+    """
+    other = "or build without one: builder='codebuild'"
+    try:
+        import docker
+    except ImportError as error:
+        remedy = f"Install it (`pip install docker`), {other}."
+        raise RequestError("builder", "docker", "a builder whose package is installed", remedy) from error
+    try:
+        client = docker.from_env(timeout=SILENCE_SECONDS)
+    except docker.errors.DockerException as error:
+        address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        allowed = f"a builder that answers, and no Docker engine does at {address} ({_told(error)})"
+        raise RequestError("builder", "docker", allowed, f"{_PROGRAM}, {other}.") from error
+    try:
+        yield DockerEngine(client.api)
+    finally:
+        client.close()
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """Name the errors with which an engine answers."""
+    from docker.errors import APIError
+
+    return (APIError,)
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """Name everything that a call to an engine may raise."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+
+    return (DockerException, RequestException, HTTPError)
+
+
+def _told(error: Exception) -> str:
+    """Return the engine's own sentence, when it is one."""
+    return str(getattr(error, "explanation", None) or error)
