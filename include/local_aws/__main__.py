@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_aws.assembly import Backing, LocalAws
-from local_aws.codebuild.service import CodeBuildService
-from local_aws.engine_process import ProcessEngine
-from local_aws.image_store import ImageStore
+from local_aws.backing import ENGINES, EngineError, make_backing
 from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
 
 if TYPE_CHECKING:
@@ -49,20 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace, state_dir: Path, ended: threading.Event) -> int:
-    def make_backing(cloud: Cloud) -> Backing:
-        images = ImageStore(cloud.state_dir / "images", options.cache_dir or cloud.state_dir / "cache")
-        return Backing(ProcessEngine(cloud, images), [CodeBuildService(cloud, images)])
+    def backing(cloud: Cloud) -> Backing:
+        return make_backing(options.engine, cloud, options.cache_dir or cloud.state_dir / "cache", options.registry)
 
     try:
         aws = LocalAws(
-            make_backing,
+            backing,
             state_dir,
             port=options.port,
             region=options.region,
             stop_grace_seconds=options.stop_grace_seconds,
             startup_timeout_seconds=options.startup_timeout_seconds,
         )
-    except OSError as error:
+    except (OSError, EngineError) as error:
         print(f"The local AWS cannot start: {error}", file=sys.stderr)
         return 1
     with aws:
@@ -73,7 +70,7 @@ def _serve(options: argparse.Namespace, state_dir: Path, ended: threading.Event)
 
 def _announce(options: argparse.Namespace, aws: LocalAws) -> None:
     address = aws.cloud.endpoint_url
-    print(f"local AWS ready at {address} (region {options.region}, engine {options.engine})", flush=True)
+    print(f"local AWS ready at {address} (region {options.region}, engine {aws.engine_name})", flush=True)
     if options.ready_file is not None:
         # Renamed into place, so that whoever waits for the file never reads half of it.
         draft = options.ready_file.with_name(f"{options.ready_file.name}.draft")
@@ -95,7 +92,19 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="directory for what is worth keeping between lives, such as images' Python environments",
     )
-    parser.add_argument("--engine", choices=["process"], default="process", help="what runs containers (%(default)s)")
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="process",
+        help="what runs containers (%(default)s); auto takes docker when an engine answers, and process otherwise",
+    )
+    parser.add_argument(
+        "--registry",
+        type=_address,
+        default="127.0.0.1:5000",
+        metavar="HOST:PORT",
+        help="Docker registry from which the docker engine pulls (%(default)s)",
+    )
     parser.add_argument(
         "--stop-grace-seconds",
         type=_seconds,
@@ -119,6 +128,14 @@ def _port(text: str) -> int:
         message = f"{number} is no TCP port; give 0 to 65535"
         raise argparse.ArgumentTypeError(message)
     return number
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not (host and port.isdecimal()):
+        message = f"{text!r} is no address of a registry; give host:port, for example 127.0.0.1:5000"
+        raise argparse.ArgumentTypeError(message)
+    return text
 
 
 def _seconds(text: str) -> float:

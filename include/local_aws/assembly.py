@@ -6,7 +6,7 @@ Owns the order in which things start and stop. Must not know requests or command
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from local_aws.cloud import Cloud
@@ -19,12 +19,12 @@ from local_aws.server import HttpServer
 from local_aws.state_lock import StateLock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from local_aws.container import Engine
-    from local_aws.service import Service
+    from local_aws.service import Route, Service
 
 __all__ = ["Backing", "LocalAws"]
 
@@ -36,10 +36,12 @@ class Backing:
     """What runs containers, and the services that can exist only with it.
 
     :param services: further services, for example the one that builds this engine's images
+    :param routes: path → what takes the things that are posted there, for example a registry's events
     """
 
     engine: Engine
     services: Sequence[Service] = ()
+    routes: Mapping[str, Route] = field(default_factory=dict)
 
 
 class LocalAws:
@@ -83,6 +85,13 @@ class LocalAws:
         self._services: list[Service] = [sagemaker, RuntimeService(sagemaker.endpoints), *backing.services]
         for service in self._services:
             self._gateway.register(service)
+        for path, route in backing.routes.items():
+            self._gateway.register_route(path, route)
+
+    @property
+    def engine_name(self) -> str:
+        """What runs containers: ``docker`` or ``process``."""
+        return self._engine.name
 
     def start(self) -> None:
         """End what an earlier life left running, then begin to answer."""

@@ -1,7 +1,7 @@
 """What an engine is: the one interface behind which a container runs.
 
 The services above know only these types. ``engine_process`` runs programs without isolation;
-a Docker engine is to implement the same protocol. Must not know AWS requests.
+``engine_docker`` runs containers. Must not know AWS requests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Container", "ContainerError", "Engine", "Launch"]
+__all__ = ["Container", "ContainerError", "Engine", "Launch", "cannot_start"]
 
 
 class ContainerError(Exception):
@@ -82,3 +82,13 @@ class Engine(Protocol):
 
     def reap(self) -> None:
         """End whatever an earlier life of this engine left running."""
+
+
+def cannot_start(launch: Launch, reason: str) -> ContainerError:
+    """Return the error of a container that does not start, in AWS's words with the reason after them."""
+    command = " ".join(["docker run", launch.image, *launch.arguments])
+    message = (
+        f"CannotStartContainerError. Please make sure the container can be run with '{command}'. "
+        f"Please refer SageMaker documentation for details. ({reason})"
+    )
+    return ContainerError(message)

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
-import threading
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from local_aws.container import Container, ContainerError, Launch
-from local_aws.image_reference import ImageReference
+from local_aws.container import Container, ContainerError, Launch, cannot_start
+from local_aws.image_lookup import look_up
+from local_aws.port import Ports
 from local_aws.process.container import Command, ProcessContainer
 from local_aws.process.register import ProcessRegister
 
@@ -24,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local_aws.cloud import Cloud
+    from local_aws.image_reference import ImageReference
     from local_aws.image_store import Image, ImageStore
 
 __all__ = ["ProcessEngine"]
@@ -46,7 +44,7 @@ class ProcessEngine:
         self._images = images
         self._directory = cloud.state_dir / "containers"
         self._register = ProcessRegister(self._directory)
-        self._ports = _Ports()
+        self._ports = Ports()
 
     @property
     def network_interface(self) -> str:
@@ -84,40 +82,21 @@ class ProcessEngine:
             # ValueError: a NUL in a word, "=" in the name of a variable.
             clear()
             reason = error.strerror if isinstance(error, OSError) else error
-            raise _cannot_start(launch, f"{command.words[0]}: {reason}") from error
+            raise cannot_start(launch, f"{command.words[0]}: {reason}") from error
 
     def reap(self) -> None:
         """Kill what an earlier life of this state directory left running."""
         self._register.reap()
 
     def _find(self, image: str) -> tuple[ImageReference, Image]:
-        reference = ImageReference.parse(image)
-        self._refuse_elsewhere(reference, image)
+        reference = look_up(self._cloud, image)
         try:
-            answer = self._cloud.client("ecr").describe_images(
-                repositoryName=reference.repository, imageIds=[reference.image_id]
-            )
-        except (BotoCoreError, ClientError) as error:
-            message = f"there is no image {image}: {' '.join(str(error).split())}"
-            raise ContainerError(message) from error
-        digest = answer["imageDetails"][0]["imageDigest"]
-        try:
-            return reference.pinned_to(digest), self._images.get(digest)
+            return reference, self._images.get(str(reference.digest))
         except KeyError as error:
             message = (
                 f"ECR has {image}, but it was not built here; the process engine runs only what its own docker built"
             )
             raise ContainerError(message) from error
-
-    def _refuse_elsewhere(self, reference: ImageReference, image: str) -> None:
-        """Let no image of another account or region pass for the one of the same name here."""
-        here = f"{self._cloud.account}.dkr.ecr.{self._cloud.region}.amazonaws.com"
-        if reference.registry not in {here, f"{here}.cn"}:
-            message = (
-                f"there is no image {image}: the registry {reference.registry} is not that of this account and "
-                f"region, {here}; push the image there"
-            )
-            raise ContainerError(message)
 
     def _command(self, launch: Launch, image: Image, home: Path) -> Command:
         environment = {**_basics(image, home), **launch.environment}
@@ -128,7 +107,7 @@ class ProcessEngine:
         program = shutil.which(words[0], path=environment["PATH"]) if words else None
         if program is None:
             name = words[0] if words else ""
-            raise _cannot_start(launch, f'exec: "{name}": executable file not found in $PATH')
+            raise cannot_start(launch, f'exec: "{name}": executable file not found in $PATH')
         port = self._ports.free() if "serve" in launch.arguments else None
         environment |= self._placement(launch, port)
         working_dir = image.root / image.config.working_dir.lstrip("/")
@@ -144,45 +123,6 @@ class ProcessEngine:
             meeting_port = self._ports.join(launch.network)
             variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(meeting_port)}
         return variables
-
-
-class _Ports:
-    """Free loopback ports; those of a network are shared by its containers."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._given: list[int] = []
-        self._networks: dict[str, tuple[int, int]] = {}
-
-    def free(self) -> int:
-        """Return a port that nothing listens on and that was not given away lately."""
-        with self._lock:
-            return self._free()
-
-    def join(self, network: str) -> int:
-        """Return the meeting port of a network, a new one for its first container."""
-        with self._lock:
-            port, members = self._networks.get(network) or (self._free(), 0)
-            self._networks[network] = (port, members + 1)
-            return port
-
-    def leave(self, network: str | None) -> None:
-        """Forget the network with its last container."""
-        with self._lock:
-            port, members = self._networks.get(network or "", (0, 0))
-            if members > 1:
-                self._networks[network or ""] = (port, members - 1)
-            else:
-                self._networks.pop(network or "", None)
-
-    def _free(self) -> int:
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = int(probe.getsockname()[1])
-            if port not in self._given:
-                self._given = [*self._given[-199:], port]
-                return port
 
 
 def _basics(image: Image, home: Path) -> dict[str, str]:
@@ -218,12 +158,3 @@ def _in_ml(launch: Launch, word: str) -> str:
     """Return where a path below ``/opt/ml`` is on this machine; other words stay as they are."""
     is_below = word == _ML_ROOT or word.startswith(f"{_ML_ROOT}/")
     return f"{launch.ml_dir}{word.removeprefix(_ML_ROOT)}" if is_below else word
-
-
-def _cannot_start(launch: Launch, reason: str) -> ContainerError:
-    command = " ".join(["docker run", launch.image, *launch.arguments])
-    message = (
-        f"CannotStartContainerError. Please make sure the container can be run with '{command}'. "
-        f"Please refer SageMaker documentation for details. ({reason})"
-    )
-    return ContainerError(message)

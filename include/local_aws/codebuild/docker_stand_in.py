@@ -13,10 +13,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from local_aws.codebuild.push import PushError, push_image
+import boto3
+import botocore.config
+
 from local_aws.container import ContainerError
 from local_aws.image.dockerfile import DockerfileError
 from local_aws.image.environment import PackageError
+from local_aws.image_push import Manifest, PushError, push_image
 from local_aws.image_reference import ImageReference
 from local_aws.image_store import BuildRequest, Image, ImageStore
 
@@ -113,7 +116,8 @@ def _push(arguments: list[str]) -> None:
         raise CommandError(message)
     image = _find(name)
     _say(f"The push refers to repository [{reference.registry}/{reference.repository}]")
-    push_image(reference, image)
+    ecr = boto3.client("ecr", config=botocore.config.Config(proxies={}))
+    push_image(ecr, reference, Manifest(image.manifest, image.digest))
     _say(f"{reference.tag}: digest: {image.digest} size: {len(image.manifest.encode())}")
 
 

@@ -5,7 +5,6 @@ Owns its output, its exit code and its end. Must not know images.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import os
 import select
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from local_aws.container import ContainerError
+from local_aws.output import cut_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Command", "ProcessContainer"]
 
 _READ_BYTES = 65_536
-_LINE_CHARACTERS = 262_144
-"""A longer line is cut: CloudWatch Logs once took at most 256 KB an event, and memory is finite."""
 _LAST_WORDS_SECONDS = 1.0
 """How long to listen after the end for a grandchild that left the group but kept the output open."""
 
@@ -70,19 +68,8 @@ class ProcessContainer:
         threading.Thread(target=self._await_end, name=f"container-{self._process.pid}", daemon=True).start()
 
     def lines(self) -> Iterator[str]:
-        """Yield the output line by line, without line ends; bytes that are not UTF-8 become U+FFFD."""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        pending = ""
-        for chunk in self._chunks():
-            *complete, pending = (pending + decoder.decode(chunk)).split("\n")
-            for line in complete:
-                yield line.rstrip("\r")
-            if len(pending) > _LINE_CHARACTERS:
-                yield pending
-                pending = ""
-        pending += decoder.decode(b"", final=True)
-        if pending:
-            yield pending.rstrip("\r")
+        """Return the output line by line, without line ends; bytes that are not UTF-8 become U+FFFD."""
+        return cut_lines(self._chunks())
 
     def wait(self, timeout_seconds: float | None = None) -> int | None:
         """Return the exit code, or None when it still runs after the timeout; killed by signal N is 128 + N."""

@@ -231,9 +231,9 @@ def _read(container: Container, log: LogStream) -> None:
 
 
 def _remove(directory: Path) -> None:
-    """Remove a tree whose model files nobody may write to."""
-    for path in (directory, *directory.rglob("*")):
-        if path.is_dir():
-            with suppress(OSError):
+    """Remove a tree whose model files nobody may write to; another caller may be at the same tree."""
+    with suppress(FileNotFoundError):
+        for path in (directory, *directory.rglob("*")):
+            if path.is_dir():
                 path.chmod(0o755)
     shutil.rmtree(directory, ignore_errors=True)

@@ -39,18 +39,19 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(_INCLUDE), "HTTPS_PROXY": "http://127.0.0.1:9"}
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "local_aws", *arguments]
-    return subprocess.run(command, env=_environment(), capture_output=True, text=True, timeout=60, check=False)
+    environment = {**_environment(), **variables}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 @contextmanager
-def _running(tmp_path: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def _running(tmp_path: Path, *options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """Run it on a free port and yield the process and its ready file."""
     ready = tmp_path / "ready.json"
     command = [sys.executable, "-m", "local_aws", "--port", "0", "--state-dir", str(tmp_path / "state")]
     process = subprocess.Popen(
-        [*command, "--ready-file", str(ready), "--region", "eu-west-1"],
+        [*command, "--ready-file", str(ready), "--region", "eu-west-1", *options],
         env={**_environment(), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -147,3 +148,22 @@ def test_a_port_that_is_taken_is_said_in_one_line() -> None:
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
     assert f"port {port} of 127.0.0.1 cannot be opened (Address already in use)" in ended.stderr
+
+
+def test_without_an_engine_docker_is_refused_in_one_line(tmp_path: Path) -> None:
+    """It says what is missing and what else there is."""
+    ended = _run("--port", "0", "--engine", "docker", DOCKER_HOST=f"unix://{tmp_path}/none.sock")
+
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "no Docker engine answers" in ended.stderr
+    assert "--engine process" in ended.stderr
+
+
+def test_without_an_engine_auto_takes_processes(tmp_path: Path) -> None:
+    """The ready line says which engine it is."""
+    with _running(tmp_path, "--engine", "auto", DOCKER_HOST=f"unix://{tmp_path}/none.sock") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=15)
+
+    assert output.endswith("engine process)\n")

@@ -1,22 +1,20 @@
-"""Puts an image of the process engine into ECR.
+"""Puts an image into ECR.
 
-Owns the call of PutImage and Docker's words for its refusals. Must not know where the image's files are: they stay
-where the engine finds them by digest.
+Owns the calls that make ECR know a manifest and a tag, and Docker's words for its refusals. Must not know where the
+image's files are: they stay where the engine finds them by digest.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import boto3
-import botocore.config
 import botocore.exceptions
 
 if TYPE_CHECKING:
     from local_aws.image_reference import ImageReference
-    from local_aws.image_store import Image
 
-__all__ = ["PushError", "push_image"]
+__all__ = ["Manifest", "PushError", "push_image"]
 
 _TAG_TAKEN = frozenset({"ImageAlreadyExistsException", "ImageTagAlreadyExistsException"})
 
@@ -25,21 +23,36 @@ class PushError(Exception):
     """ECR does not take the image."""
 
 
-def push_image(reference: ImageReference, image: Image) -> None:
-    """Make the tag of ``reference`` name the image.
+@dataclass(frozen=True)
+class Manifest:
+    """An image manifest as a registry has it.
 
+    :param text: what the digest is the hash of
+    :param digest: ``sha256:`` and 64 hexadecimal digits
+    :param media_type: for manifests that do not say theirs, as OCI allows
+    """
+
+    text: str
+    digest: str
+    media_type: str | None = None
+
+
+def push_image(ecr: Any, reference: ImageReference, manifest: Manifest) -> None:
+    """Make ECR know the image, and its tag, if ``reference`` has one, name it.
+
+    :param ecr: boto3 client
     :raises PushError: when there is no such repository or its tags cannot be changed
     """
-    ecr = boto3.client("ecr", config=botocore.config.Config(proxies={}))
-    before = _tagged(ecr, reference)
-    if before and before["imageId"]["imageDigest"] == image.digest:
+    before = _find(ecr, reference, {"imageTag": reference.tag} if reference.tag else {"imageDigest": manifest.digest})
+    if before and before["imageId"]["imageDigest"] == manifest.digest:
         return
     try:
         ecr.put_image(
             repositoryName=reference.repository,
-            imageManifest=image.manifest,
-            imageDigest=image.digest,
-            imageTag=reference.tag,
+            imageManifest=manifest.text,
+            imageDigest=manifest.digest,
+            **({"imageTag": reference.tag} if reference.tag else {}),
+            **({"imageManifestMediaType": manifest.media_type} if manifest.media_type else {}),
         )
     except botocore.exceptions.ClientError as error:
         raise _refusal(reference, error) from error
@@ -47,9 +60,9 @@ def push_image(reference: ImageReference, image: Image) -> None:
         _keep_untagged(ecr, reference, before)
 
 
-def _tagged(ecr: Any, reference: ImageReference) -> dict[str, Any] | None:
+def _find(ecr: Any, reference: ImageReference, image_id: dict[str, str]) -> dict[str, Any] | None:
     try:
-        answer = ecr.batch_get_image(repositoryName=reference.repository, imageIds=[{"imageTag": reference.tag}])
+        answer = ecr.batch_get_image(repositoryName=reference.repository, imageIds=[image_id])
     except botocore.exceptions.ClientError as error:
         raise _refusal(reference, error) from error
     return answer["images"][0] if answer["images"] else None

@@ -1,0 +1,64 @@
+"""Chooses what runs containers, and puts together what comes with it.
+
+Owns the names of the engines. Must not know how any of them works.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from local_aws.assembly import Backing
+from local_aws.codebuild.service import CodeBuildService
+from local_aws.engine_process import ProcessEngine
+from local_aws.image_store import ImageStore
+from local_aws.registry.event import EVENTS_PATH, RegistryEvents
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_aws.cloud import Cloud
+    from local_aws.container import Engine
+
+__all__ = ["ENGINES", "EngineError", "make_backing"]
+
+ENGINES = ("process", "docker", "auto")
+
+
+class EngineError(Exception):
+    """The engine that was asked for is not there."""
+
+
+def make_backing(engine: str, cloud: Cloud, cache_dir: Path, registry: str) -> Backing:
+    """Return the engine with its services.
+
+    :param engine: one of ``ENGINES``; ``auto`` takes Docker when an engine answers
+    :param registry: ``host:port`` of the registry from which Docker pulls
+    :raises EngineError: when Docker is asked for and no engine answers
+    """
+    images = ImageStore(cloud.state_dir / "images", cache_dir)
+    services = [CodeBuildService(cloud, images)]
+    if engine == "docker" or (engine == "auto" and _docker_answers()):
+        return Backing(_docker(cloud, registry), services, {EVENTS_PATH: RegistryEvents(cloud, registry)})
+    return Backing(ProcessEngine(cloud, images), services)
+
+
+def _docker(cloud: Cloud, registry: str) -> Engine:
+    if not _docker_answers():
+        message = (
+            "no Docker engine answers at DOCKER_HOST or the default socket, or the Python package 'docker' is missing; "
+            "start one, or give --engine process"
+        )
+        raise EngineError(message)
+    # Imported only where it is wanted: the package behind it takes a quarter of a second.
+    from local_aws.engine_docker import DockerEngine, owner_of_files
+
+    return DockerEngine(cloud, registry, owner=owner_of_files())
+
+
+def _docker_answers() -> bool:
+    if importlib.util.find_spec("docker") is None:
+        return False
+    from local_aws.engine_docker import answers
+
+    return answers()

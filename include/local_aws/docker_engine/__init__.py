@@ -1,0 +1,1 @@
+"""What the Docker engine is made of: the launch in Docker's words, a running container, networks, and what is left."""

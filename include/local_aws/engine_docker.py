@@ -1,0 +1,196 @@
+"""Runs containers on a Docker engine, as SageMaker does: ``docker run IMAGE train``.
+
+Owns the way from an image in ECR to a started container. Imports the ``docker`` package, so it is imported only where
+this engine is wanted. Must not know requests.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import docker
+from docker.errors import ImageNotFound
+
+from local_aws.container import Container, Launch, cannot_start
+from local_aws.docker_engine.container import ENGINE_ERRORS, DockerContainer, close_stream, remove_container
+from local_aws.docker_engine.launch import ML_ROOT, container_request, host_request, is_server, missing_program
+from local_aws.docker_engine.leftover import LABEL, Watchdog, label_of, remove_leftovers
+from local_aws.docker_engine.network import Networks
+from local_aws.image_lookup import look_up
+from local_aws.port import Ports
+
+if TYPE_CHECKING:
+    from local_aws.cloud import Cloud
+    from local_aws.image_reference import ImageReference
+
+__all__ = ["DockerEngine", "answers", "owner_of_files"]
+
+_PROBE_SECONDS = 5
+
+_logger = logging.getLogger(__name__)
+
+
+def answers() -> bool:
+    """Tell whether the engine that ``DOCKER_HOST`` or the default socket names answers."""
+    try:
+        client = docker.from_env(timeout=_PROBE_SECONDS)
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    except ENGINE_ERRORS:
+        return False
+
+
+class DockerEngine:
+    """The engine that runs images for real.
+
+    :param cloud: where ECR is, which says what images there are
+    :param registry: ``host:port`` of the registry that has the images' content, ECR's data plane
+    :param owner: user and group to which files in ``/opt/ml`` go when a container has ended; None when whoever runs
+        the local AWS may read and remove root's files anyway
+    :raises docker.errors.DockerException: when no engine answers
+
+    ``label`` is the value by which its containers and networks are found in the engine.
+    """
+
+    name = "docker"
+    network_interface = "eth0"
+
+    def __init__(self, cloud: Cloud, registry: str, *, owner: tuple[int, int] | None = None) -> None:
+        self._cloud = cloud
+        self._registry = registry
+        self._owner = owner
+        self._api = docker.from_env().api
+        self._api.ping()
+        self.label = label_of(cloud.state_dir)
+        self._labels = {LABEL: self.label}
+        self._networks = Networks(self._api, f"{LABEL}-{self.label}", self._labels)
+        # Docker tells the port it chose only while the container runs, so the port is chosen here.
+        self._ports = Ports()
+        self._watchdog: Watchdog | None = None
+
+    def resolve(self, image: str) -> str:
+        """Return the image URI pinned by digest, as ECR knows it now.
+
+        :raises ContainerError: when it is in another registry or ECR has no such image
+        """
+        return look_up(self._cloud, image).pinned
+
+    def start(self, launch: Launch) -> Container:
+        """Pull the image unless the engine has it, and start a container.
+
+        :raises ContainerError: when there is no such image or it has no such program
+        """
+        image = self._pull(look_up(self._cloud, launch.image), launch)
+        port = self._ports.free() if is_server(launch) else None
+        try:
+            container_id, output = self._run(launch, image, port)
+        except ENGINE_ERRORS as error:
+            raise cannot_start(launch, missing_program(_explanation(error))) from error
+
+        def take_over_files() -> None:
+            if self._owner is not None:
+                self._give_files(launch, image, self._owner)
+
+        def leave() -> None:
+            if launch.network is not None:
+                self._networks.leave(launch.network)
+
+        return DockerContainer(self._api, container_id, output, port, take_over_files, leave)
+
+    def reap(self) -> None:
+        """Remove what an earlier life of this state directory left, and watch over what this one will leave."""
+        remove_leftovers(self._api, self.label)
+        self._watchdog = self._watchdog or Watchdog(self.label)
+
+    def _pull(self, reference: ImageReference, launch: Launch) -> str:
+        repository = f"{self._registry}/{reference.repository}"
+        local = f"{repository}@{reference.digest}"
+        try:
+            self._api.inspect_image(local)
+        except ImageNotFound:
+            self._download(repository, str(reference.digest), launch)
+        except ENGINE_ERRORS as error:
+            raise cannot_start(launch, _explanation(error)) from error
+        return local
+
+    def _download(self, repository: str, digest: str, launch: Launch) -> None:
+        message = f"the registry {self._registry} does not give the image that ECR knows"
+        try:
+            for step in self._api.pull(repository, tag=digest, stream=True, decode=True):
+                if "error" in step:
+                    raise cannot_start(launch, f"{message}: {step['error']}")
+        except ENGINE_ERRORS as error:
+            raise cannot_start(launch, f"{message}: {_explanation(error)}") from error
+
+    def _run(self, launch: Launch, image: str, port: int | None) -> tuple[str, Any]:
+        """Create and start a container; return its id and its output. What does not start is removed."""
+        network = self._networks.join(launch.network) if launch.network is not None else None
+        container_id: str = ""
+        try:
+            container_id = self._create(launch, image, port, network)
+            output = self._api.attach(container_id, stream=True)
+            try:
+                self._api.start(container_id)
+            except ENGINE_ERRORS:
+                close_stream(output)
+                raise
+        except ENGINE_ERRORS:
+            if container_id:
+                remove_container(self._api, container_id)
+            if launch.network is not None:
+                self._networks.leave(launch.network)
+            raise
+        return container_id, output
+
+    def _create(self, launch: Launch, image: str, port: int | None, network: str | None) -> str:
+        created = self._api.create_container(
+            **container_request(launch, image, self._labels),
+            name=f"{LABEL}-{self.label}-{launch.name}-{secrets.token_hex(3)}",
+            host_config=self._host_config(launch, port, network),
+            networking_config=self._networking_config(launch, network),
+        )
+        return str(created["Id"])
+
+    def _host_config(self, launch: Launch, port: int | None, network: str | None) -> Any:
+        return self._api.create_host_config(**host_request(launch, port), network_mode=network or "bridge")
+
+    def _networking_config(self, launch: Launch, network: str | None) -> Any:
+        if network is None:
+            return None
+        endpoint = self._api.create_endpoint_config(aliases=[launch.host])
+        return self._api.create_networking_config({network: endpoint})
+
+    def _give_files(self, launch: Launch, image: str, owner: tuple[int, int]) -> None:
+        """Let root of a container, who alone may, give the files to ``owner``; the image's own chown does it."""
+        command = ["-R", f"{owner[0]}:{owner[1]}", ML_ROOT]
+        try:
+            container_id = self._api.create_container(
+                image,
+                command,
+                entrypoint=["chown"],
+                user="0",
+                labels=self._labels,
+                host_config=self._api.create_host_config(binds=[f"{launch.ml_dir}:{ML_ROOT}"], network_mode="none"),
+            )["Id"]
+            try:
+                self._api.start(container_id)
+                self._api.wait(container_id)
+            finally:
+                remove_container(self._api, container_id)
+        except ENGINE_ERRORS as error:
+            _logger.warning("Files of %s stay with root: %s", launch.name, _explanation(error))
+
+
+def owner_of_files() -> tuple[int, int] | None:
+    """Return who is to get the files that root writes in containers; None when that is root."""
+    return (os.geteuid(), os.getegid()) if os.geteuid() != 0 else None
+
+
+def _explanation(error: BaseException) -> str:
+    """Return what the engine said."""
+    return str(getattr(error, "explanation", None) or error)
