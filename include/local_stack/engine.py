@@ -123,7 +123,12 @@ def base_image(build_options: str) -> str | None:
     """Return the image on which the project's own is built; None when its Dockerfile does not name it in our way."""
     dockerfile = (CHECKOUT / "container" / "Dockerfile").read_text()
     named: list[str] = re.findall(rf"^ARG\s+{BASE_IMAGE}=(\S+)", dockerfile, re.MULTILINE)
-    named += re.findall(rf"(?:^|\s|=){BASE_IMAGE}=(\S+)", " ".join(shlex.split(build_options)))
+    try:
+        words = shlex.split(build_options)
+    except ValueError as error:
+        message = f"DOCKER_BUILD_OPTIONS is {build_options!r}: {error}; quote it as for a shell"
+        raise StackError(message) from error
+    named += re.findall(rf"(?:^|\s|=){BASE_IMAGE}=(\S+)", " ".join(words))
     return named[-1] if named else None
 
 
