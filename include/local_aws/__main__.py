@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import shlex
 import signal
 import sys
 import tempfile
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace, state_dir: Path, ended: threading.Event) -> int:
     def backing(cloud: Cloud) -> Backing:
-        return make_backing(options.engine, cloud, options.cache_dir or cloud.state_dir / "cache", options.registry)
+        cache_dir = options.cache_dir or cloud.state_dir / "cache"
+        return make_backing(options.engine, cloud, cache_dir, options.registry, options.docker_build_options)
 
     try:
         aws = LocalAws(
@@ -104,6 +106,13 @@ def _parser() -> argparse.ArgumentParser:
         default="127.0.0.1:5000",
         metavar="HOST:PORT",
         help="Docker registry from which the docker engine pulls (%(default)s)",
+    )
+    parser.add_argument(
+        "--docker-build-options",
+        type=shlex.split,
+        default=[],
+        metavar="OPTIONS",
+        help="added to every docker build of CodeBuild, for example '--build-arg BASE_IMAGE=mirror/python:3.12'",
     )
     parser.add_argument(
         "--stop-grace-seconds",

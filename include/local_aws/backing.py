@@ -9,18 +9,22 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from local_aws.assembly import Backing
+from local_aws.codebuild.docker_tool import relay, stand_in
 from local_aws.codebuild.service import CodeBuildService
 from local_aws.engine_process import ProcessEngine
 from local_aws.image_store import ImageStore
-from local_aws.registry.event import EVENTS_PATH, RegistryEvents
+from local_aws.registry.client import Registry
+from local_aws.registry.front import EcrFront
+from local_aws.registry.mirror import Mirror
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from local_aws.cloud import Cloud
     from local_aws.container import Engine
 
-__all__ = ["ENGINES", "EngineError", "make_backing"]
+__all__ = ["ENGINES", "EngineError", "docker_backing", "make_backing"]
 
 ENGINES = ("process", "docker", "auto")
 
@@ -29,18 +33,31 @@ class EngineError(Exception):
     """The engine that was asked for is not there."""
 
 
-def make_backing(engine: str, cloud: Cloud, cache_dir: Path, registry: str) -> Backing:
+def make_backing(
+    engine: str, cloud: Cloud, cache_dir: Path, registry: str, docker_build_options: Sequence[str] = ()
+) -> Backing:
     """Return the engine with its services.
 
     :param engine: one of ``ENGINES``; ``auto`` takes Docker when an engine answers
     :param registry: ``host:port`` of the registry from which Docker pulls
+    :param docker_build_options: added to every ``docker build`` of CodeBuild with Docker
     :raises EngineError: when Docker is asked for and no engine answers
     """
-    images = ImageStore(cloud.state_dir / "images", cache_dir)
-    services = [CodeBuildService(cloud, images)]
     if engine == "docker" or (engine == "auto" and _docker_answers()):
-        return Backing(_docker(cloud, registry), services, {EVENTS_PATH: RegistryEvents(cloud, registry)})
-    return Backing(ProcessEngine(cloud, images), services)
+        return docker_backing(cloud, _docker(cloud, registry), registry, docker_build_options)
+    images = ImageStore(cloud.state_dir / "images", cache_dir)
+    return Backing(ProcessEngine(cloud, images), [CodeBuildService(cloud, stand_in(images))])
+
+
+def docker_backing(cloud: Cloud, engine: Engine, registry: str, docker_build_options: Sequence[str] = ()) -> Backing:
+    """Return an engine that pulls from a registry, with the ECR and the CodeBuild that belong to it."""
+    ecr_host = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
+    mirror = Mirror(cloud, Registry(registry))
+    return Backing(
+        engine,
+        [CodeBuildService(cloud, relay(ecr_host, registry, docker_build_options))],
+        lambda moto: EcrFront(moto, mirror, registry),
+    )
 
 
 def _docker(cloud: Cloud, registry: str) -> Engine:
