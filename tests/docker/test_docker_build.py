@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import shutil
-import tarfile
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -16,64 +13,37 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sagemaker_byoc.errors import ImageBuildInterruptedError
 from sagemaker_byoc.operators.image import BuildPushImageOperator
-from tests.support.docker_registry import RegistryBackedEcr, registry, unavailable
+from tests.support.docker_registry import busybox_root, registry, remove_images, require_docker
 from tests.support.fake_aws import FakeAws, fake_aws
+from tests.support.registry_ecr import RegistryBackedEcr
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.docker
 
-BASE = "sagemaker-byoc-test-base:1"
-PROGRAMS = ("sh", "cat", "echo", "test", "mkdir")
+BASE = f"sagemaker-byoc-test-base:{os.getpid()}"
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Any]:
     """The engine, with a base image that holds a shell, which is removed at the end."""
-    try:
-        client = docker.from_env()
-        client.ping()
-    except docker.errors.DockerException as error:
-        unavailable(f"no Docker engine answers: {error}")
-    client.api.import_image_from_data(base_image(), *BASE.split(":"))
+    require_docker()
+    client = docker.from_env()
+    client.api.import_image_from_data(busybox_root(), *BASE.split(":"))
     yield client
     client.images.remove(BASE, force=True)
     client.close()
 
 
-def base_image() -> bytes:
-    """Make the archive of a root folder with Debian's static busybox."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        unavailable("there is no busybox to make a base image of (Debian: busybox-static)")
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        archive.add(Path(busybox).resolve(), "bin/busybox")
-        for name in PROGRAMS:
-            link = tarfile.TarInfo(f"bin/{name}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            archive.addfile(link)
-    return stream.getvalue()
-
-
-def remove(client: Any, prefix: str) -> None:
-    """Delete the engine's images of that name, with the layers that nothing else needs."""
-    for image in client.images.list():
-        for tag in image.tags:
-            if tag.startswith(prefix):
-                client.images.remove(tag, force=True)
-
-
 @pytest.fixture(scope="module")
 def address(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A registry for all tests; the engine's images for it are removed, and no others."""
-    if shutil.which("docker-registry") is None:
-        unavailable("there is no registry to push to (Debian: docker-registry)")
     with registry(tmp_path_factory.mktemp("registry")) as address:
         yield address
-        remove(engine, f"{address}/")
+        remove_images(engine, f"{address}/")
 
 
 @pytest.fixture
@@ -160,7 +130,7 @@ def test_a_fresh_engine_builds_on_the_layers_of_the_previous_image(
     caplog.set_level(logging.INFO, logger="sagemaker_byoc")
     folder = write(tmp_path, f"RUN mkdir /deps && echo installed for {tmp_path.name}\nCOPY train /opt/\n")
     first = TaskRun().of(operator(folder, "cached"))
-    remove(engine, f"{address}/cached")
+    remove_images(engine, f"{address}/cached")
     (folder / "train").write_text("changed")
     caplog.clear()
     assert TaskRun().of(operator(folder, "cached")) != first
@@ -195,7 +165,7 @@ def test_a_registry_that_is_away_is_told(engine: Any, ecr: RegistryBackedEcr, tm
         pytest.raises(ImageBuildInterruptedError, match=r"built, but not pushed.*connection refused"),
     ):
         TaskRun().of(away)
-    remove(engine, "127.0.0.1:1/away")
+    remove_images(engine, "127.0.0.1:1/away")
 
 
 def test_an_engine_that_is_not_there_is_told(
