@@ -5,6 +5,7 @@ Owns the start of a registry and the list of what a machine must have. The regis
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import json
@@ -74,15 +75,20 @@ def free_address() -> str:
 
 
 @contextmanager
-def registry(directory: Path, address: str = "", *, told_to: str = _NOBODY) -> Iterator[str]:
-    """Run a registry without login until the block ends; yield ``host:port``.
+def registry(directory: Path, address: str = "", *, told_to: str = _NOBODY, lock: str = "") -> Iterator[str]:
+    """Run a registry until the block ends; yield ``host:port``.
 
     :param address: where it listens; a free port by default
     :param told_to: address of the local AWS that hears of each push; nobody by default
+    :param lock: a line of an htpasswd file; without one nobody has to log in
     """
     address = address or free_address()
     file = directory / "registry.json"
-    file.write_text(registry_configuration(address, directory / "registry", told_to))
+    configuration = json.loads(registry_configuration(address, directory / "registry", told_to))
+    if lock:
+        (directory / "htpasswd").write_text(lock)
+        configuration["auth"] = {"htpasswd": {"realm": "tests", "path": str(directory / "htpasswd")}}
+    file.write_text(json.dumps(configuration))
     with (directory / "registry.log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", str(file)], stdout=log, stderr=log)
     try:
@@ -101,16 +107,22 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.05)
             continue
-        assert status == 200
+        assert status in (200, 401)
         return
     raise AssertionError(f"docker-registry did not come up at {address}")
 
 
-def ask(address: str, path: str, method: str = "GET") -> tuple[int, Any]:
-    """Return the status and, of a HEAD, the digest, otherwise the JSON."""
+def ask(address: str, path: str, method: str = "GET", password: str = "") -> tuple[int, Any]:
+    """Return the status and, of a HEAD, the digest, otherwise the JSON.
+
+    :param password: of the user ``AWS``
+    """
+    headers = {"Accept": _MANIFEST}
+    if password:
+        headers["Authorization"] = "Basic " + base64.b64encode(f"AWS:{password}".encode()).decode()
     connection = http.client.HTTPConnection(address, timeout=10)
     try:
-        connection.request(method, path, headers={"Accept": _MANIFEST})
+        connection.request(method, path, headers=headers)
         answer = connection.getresponse()
         body = answer.read()
         return answer.status, answer.headers["Docker-Content-Digest"] if method == "HEAD" else json.loads(body)

@@ -71,7 +71,7 @@ class FakeDocker(BaseAdapter):
         self.architecture = "amd64"
         self.made: set[str] = set()
         self.distributed: dict[str, str] = {}
-        self.held: dict[str, dict[str, Any]] = {}
+        self.held: dict[str, dict[str, Any]] = {"sha256:2": {"Id": "sha256:2", "Parent": ""}}
         self.logins: list[str] = []
         self.login_refusal = ""
         self.build_logins: list[dict[str, Any]] = []
@@ -102,7 +102,8 @@ class FakeDocker(BaseAdapter):
         if path == "auth":
             if self.login_refusal:
                 return 401, _json({"message": self.login_refusal})
-            self.logins.append(json.loads(request.body or b"{}")["serveraddress"])
+            assert isinstance(request.body, (str, bytes))
+            self.logins.append(json.loads(request.body)["serveraddress"])
             return 200, _json({"Status": "Login Succeeded"})
         if path.startswith("distribution/"):
             return self._distribution(path.removeprefix("distribution/").removesuffix("/json"))
@@ -164,7 +165,9 @@ class FakeDocker(BaseAdapter):
             "Os": "linux",
             "Architecture": self.architecture,
             "Config": {"Env": ["PATH=/bin"]},
+            "Id": IMAGE_ID,
             "Parent": "sha256:2",
+            "ContainerConfig": {"Cmd": ["/bin/sh", "-c", "#(nop) COPY file:1 in /"]},
         }
         return 200, _json(image)
 

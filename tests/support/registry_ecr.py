@@ -21,22 +21,24 @@ class RegistryBackedEcr(FakeBuild):
     """ECR whose images lie in a registry on loopback.
 
     :param address: of the registry
+    :param password: which the registry takes
     """
 
-    def __init__(self, aws: FakeAws, address: str) -> None:
+    def __init__(self, aws: FakeAws, address: str, password: str = "") -> None:
         super().__init__(aws)
         self.address = address
+        self.password = password
         self.registry_endpoint = f"http://{address}"
 
     def digest(self, name: str, tag: str) -> str | None:
         """Return what the registry itself says."""
-        status, digest = ask(self.address, f"/v2/{name}/manifests/{tag}", "HEAD")
+        status, digest = ask(self.address, f"/v2/{name}/manifests/{tag}", "HEAD", self.password)
         return str(digest) if status == 200 else None
 
     def _describe_images(self, **request: Any) -> dict[str, Any]:
         name = request["repositoryName"]
         if "imageIds" not in request:
-            _, listed = ask(self.address, f"/v2/{name}/tags/list")
+            _, listed = ask(self.address, f"/v2/{name}/tags/list", password=self.password)
             for tag in listed.get("tags") or []:
                 self.take(tag)
             return super()._describe_images(**request)

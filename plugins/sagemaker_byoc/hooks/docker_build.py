@@ -212,19 +212,22 @@ class _Work:
     def _cache(self) -> list[str]:
         """Find the image whose layers the build may take over, when the engine does not know them by itself.
 
-        An engine that built the previous image has a richer cache of its own, and naming an image would confine it
-        to that one.
+        An engine that built the previous image has a richer cache of its own, which knows the steps of failed builds,
+        too; naming an image would confine it to that one.
         """
         try:
             newest = self._repository.newest(_CONTENT_TAG_PREFIX)
         except Exception as error:  # noqa: BLE001 - a cache is not worth a failed build
             log.info("No cache from ECR: %s", error)
             return []
-        previous = newest[0] if newest else ""
-        if not previous or self._engine.built_here(self._reference(previous)):
+        if newest is None:
             return []
-        log.info("Fetching %s for its layers.", previous)
-        reference = self._reference(previous)
+        reference = self._reference(newest[0])
+        if self._engine.built_here(reference):
+            return []
+        if self._engine.holds(reference):
+            return [reference]
+        log.info("Fetching %s for its layers.", newest[0])
         return [reference] if self._engine.pull(reference, _auth(self._login)) else []
 
     def _refuse_secrets(self, image_id: str) -> None:

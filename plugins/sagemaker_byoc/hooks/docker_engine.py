@@ -163,12 +163,29 @@ class DockerEngine:
             return False
         return True
 
+    def holds(self, reference: str) -> bool:
+        """Tell whether the engine has the image."""
+        return self.held(reference) != (None, None)
+
     def built_here(self, reference: str) -> bool:
-        """Tell whether this engine made the image itself, so that it has all the layers between, too."""
+        """Tell whether this engine ran every step of the image itself, so that its own cache knows all of them.
+
+        A step that it took over from a named image has no command of its own, and is not found again without that
+        name; nor does an engine of API 1.45 or later tell any commands, so there every image counts as taken over.
+        """
+        steps = self._lineage(reference)
+        return len(steps) > 1 and all((step.get("ContainerConfig") or {}).get("Cmd") for step in steps[:-1])
+
+    def _lineage(self, reference: str) -> list[dict[str, Any]]:
+        """Return the image and those that it was made from, the base image as the last; none without the image."""
+        found: list[dict[str, Any]] = []
         try:
-            return bool(self._api.inspect_image(reference).get("Parent"))
+            while reference:
+                found.append(self._api.inspect_image(reference))
+                reference = found[-1].get("Parent", "")
         except _faults():
-            return False
+            return []
+        return found
 
     def traces(self, image_id: str) -> list[str]:
         """List what everybody can read in an image: its commands, environment and labels."""
