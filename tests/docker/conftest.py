@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from tests.support.docker_cloud import DockerCloud, docker_cloud
-from tests.support.docker_registry import busybox_root, registry, remove_images, require_docker
+from tests.support.docker_registry import busybox_root, registry, remove_images, remove_with_descendants, require_docker
 from tests.support.fake_aws import FakeAws, fake_aws
 from tests.support.image_task import BASE
 from tests.support.registry_ecr import RegistryBackedEcr
@@ -42,7 +42,7 @@ def engine() -> Iterator[Any]:
     client = docker.from_env()
     client.api.import_image_from_data(busybox_root(), *BASE.split(":"))
     yield client
-    client.images.remove(BASE, force=True)
+    remove_with_descendants(client, BASE)
     client.close()
 
 

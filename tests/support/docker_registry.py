@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tarfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,15 @@ from local_aws.registry.configuration import registry_configuration
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ask", "busybox_root", "free_address", "registry", "remove_images", "require_docker"]
+__all__ = [
+    "ask",
+    "busybox_root",
+    "free_address",
+    "registry",
+    "remove_images",
+    "remove_with_descendants",
+    "require_docker",
+]
 
 START_SECONDS = 30.0
 _BUSYBOX = Path("/bin/busybox")
@@ -159,3 +167,14 @@ def remove_images(client: Any, prefix: str) -> None:
         # A digest goes with the last tag of its repository.
         for name in tags or digests:
             client.api.remove_image(name, force=True)
+
+
+def remove_with_descendants(client: Any, name: str) -> None:
+    """Remove an image and what was built on it, such as the layers of builds that failed."""
+    parents = {image["Id"]: image["ParentId"] for image in client.api.images(all=True)}
+    family = [client.images.get(name).id]
+    for member in family:
+        family += [child for child, parent in parents.items() if parent == member]
+    for member in reversed(family):
+        with suppress(docker.errors.ImageNotFound):  # it went with the last of its children
+            client.api.remove_image(member, force=True)

@@ -10,7 +10,7 @@ from sagemaker_byoc.operators.image import BuildPushImageOperator
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["BASE", "docker_operator", "write_folder"]
+__all__ = ["BASE", "codebuild_operator", "docker_operator", "write_folder"]
 
 BASE = f"sagemaker-byoc-test-base:{os.getpid()}"
 """A base image that only the engine holds; its name is this process's own, since an engine may serve several."""
@@ -29,4 +29,17 @@ def write_folder(folder: Path, dockerfile: str, base: str = BASE) -> Path:
 def docker_operator(folder: Path, repository: str, **changes: Any) -> BuildPushImageOperator:
     """Make the operator that builds with the engine."""
     settings = {"context_path": str(folder), "repository": repository, "builder": "docker", "aws_conn_id": None}
+    return BuildPushImageOperator(task_id="build_push_image", **{**settings, **changes})
+
+
+def codebuild_operator(folder: Path, repository: str, **changes: Any) -> BuildPushImageOperator:
+    """Make the operator that builds with CodeBuild, and looks again at once."""
+    settings = {
+        "context_path": str(folder),
+        "repository": repository,
+        "project_name": "images",
+        "source_bucket": "bucket",
+        "aws_conn_id": None,
+        "poll_interval_seconds": 0,
+    }
     return BuildPushImageOperator(task_id="build_push_image", **{**settings, **changes})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import json
 import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -54,12 +55,16 @@ class ImageRepository:
         self._connection = connection
         self._name = name
 
-    def ensure(self, tags: list[dict[str, str]], *, create: bool) -> str:
+    def ensure(
+        self, tags: list[dict[str, str]], *, create: bool, lifecycle_policy: Mapping[str, Any] | None = None
+    ) -> str:
         """Return the repository's URI; make the repository if it is missing and ``create`` allows it.
 
         A repository made here takes no tag twice and scans what is pushed.
 
-        :raises RequestError: the name is none, or the repository is missing and must not be made
+        :param lifecycle_policy: of a repository that is made here; one that exists keeps its own
+        :raises RequestError: the name is none, the repository is missing and must not be made, or ECR does not take
+            the policy
         """
         request = self._connection.conform(
             "ecr",
@@ -78,7 +83,10 @@ class ImageRepository:
         if not create:
             remedy = "Create it, or set create_repository=True."
             raise RequestError("repository", self._name, f"a repository of ECR in {self._connection.region}", remedy)
-        return self._create(request)
+        uri = self._create(request)
+        if lifecycle_policy:
+            self._put_lifecycle_policy(lifecycle_policy)
+        return uri
 
     def digest(self, tag: str) -> str | None:
         """Return the digest ``sha256:…`` of the image that carries the tag; None when there is none."""
@@ -126,6 +134,19 @@ class ImageRepository:
             # Another run was faster.
             answer = client.describe_repositories(repositoryNames=[self._name])
             return str(answer["repositories"][0]["repositoryUri"])
+
+    def _put_lifecycle_policy(self, policy: Mapping[str, Any]) -> None:
+        client = self._connection.client("ecr")
+        try:
+            client.put_lifecycle_policy(repositoryName=self._name, lifecyclePolicyText=json.dumps(policy))
+        except (client.exceptions.InvalidParameterException, client.exceptions.ValidationException) as error:
+            remedy = (
+                f"The repository {self._name} exists now, without a policy: delete it and run the task again, or put a "
+                "policy yourself (aws ecr put-lifecycle-policy)."
+            )
+            raise RequestError(
+                "lifecycle_policy", dict(policy), f"a policy that ECR takes ({error})", remedy
+            ) from error
 
 
 def registry_login(connection: AwsConnection, host: str) -> RegistryLogin:

@@ -72,6 +72,7 @@ class BuildPushImageOperator(BaseOperator):
         do
     :param maximum_context_bytes: refuse a folder that holds more
     :param create_repository: make a missing repository, with immutable tags and a scan of what is pushed
+    :param lifecycle_policy: ECR's rules for a repository that is made here, such as to expire old images (templated)
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at the build
     :param stop_on_kill: stop the build when a person ends the task; a build that another run started goes on
@@ -92,10 +93,11 @@ class BuildPushImageOperator(BaseOperator):
         "build_args",
         "target",
         "platform",
+        "lifecycle_policy",
         "aws_conn_id",
         "region_name",
     )
-    template_fields_renderers = {"config": "json", "build_args": "json"}  # noqa: RUF012 - as Airflow declares it
+    template_fields_renderers = {"config": "json", "build_args": "json", "lifecycle_policy": "json"}  # noqa: RUF012 - as Airflow declares it
     operator_extra_links = (LogLink(),)
     ui_color = "#f9e0c7"
 
@@ -117,6 +119,7 @@ class BuildPushImageOperator(BaseOperator):
         follow_base_image: bool = True,
         maximum_context_bytes: int = 500_000_000,
         create_repository: bool = True,
+        lifecycle_policy: dict[str, Any] | None = None,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
         stop_on_kill: bool = True,
@@ -142,6 +145,7 @@ class BuildPushImageOperator(BaseOperator):
         self.follow_base_image = follow_base_image
         self.maximum_context_bytes = maximum_context_bytes
         self.create_repository = create_repository
+        self.lifecycle_policy = lifecycle_policy
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
         self.stop_on_kill = stop_on_kill
@@ -201,7 +205,8 @@ class BuildPushImageOperator(BaseOperator):
         self.log.info("%s holds %d files, content address %s.", context.path, len(context.files), context.address)
         builder = self._builder()
         repository = ImageRepository(self._connection, self.repository)
-        uri = repository.ensure(run.tags(), create=self.create_repository)
+        policy = as_mapping(self.lifecycle_policy or {}, "lifecycle_policy")
+        uri = repository.ensure(run.tags(), create=self.create_repository, lifecycle_policy=policy)
         ordered_by = run.key.replace("\n", "/")
         bases = find_bases(self._connection, builder, context.base_images) if self.follow_base_image else Bases()
         order = ImageOrder(context, uri, self._connection.region, ordered_by, bases)
