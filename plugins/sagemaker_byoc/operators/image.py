@@ -243,13 +243,13 @@ class BuildPushImageOperator(BaseOperator):
 
     def _defer(self, state: BuildState, remembered: dict[str, Any]) -> None:
         trigger = ImageBuildTrigger(
+            connection=self._connection.serialize(),
             build_id=state.build_id,
             builder=self.builder,
             project_name=self.project_name,
             source_bucket=self.source_bucket,
             stop_on_kill=self.stop_on_kill and remembered["ours"],
             poll_interval_seconds=self.poll_interval_seconds,
-            **self._connection.serialize(),
         )
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=remembered, timeout=self.execution_timeout)
 
@@ -298,7 +298,7 @@ class BuildPushImageOperator(BaseOperator):
 
     @property
     def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        return AwsConnection.of(self)
 
 
 def _arguments(given: Any) -> dict[str, str]:
