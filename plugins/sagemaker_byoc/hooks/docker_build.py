@@ -162,12 +162,14 @@ class _Work:
         The user's own Docker configuration lets it into others.
         """
         references = self._order.bases.references
-        for host, region in ecr_registries(self._order.context.base_images).items():
+        images = self._order.context.base_images
+        for host, region in ecr_registries(images).items():
             login = self._login if host == self._host else registry_login(in_region(self._connection, region), host)
             self._engine.login(login.host, _auth(login))
             if login.host != host:
-                # An emulated registry: the name leads nowhere.
-                references = {name: _moved(each, host, login.host) for name, each in references.items()}
+                # An emulated registry: its name leads nowhere, also for an image that is pinned or not followed.
+                here = [image.name for image in images if image.name.startswith(f"{host}/")]
+                references |= {name: login.host + references.get(name, name).removeprefix(host) for name in here}
         return references
 
     def push(self) -> None:
@@ -249,11 +251,6 @@ class _Work:
 
 def _auth(login: RegistryLogin) -> dict[str, str]:
     return {"username": login.username, "password": login.password}
-
-
-def _moved(reference: str, host: str, other: str) -> str:
-    """Replace the host of an image's name."""
-    return other + reference.removeprefix(host) if reference.startswith(f"{host}/") else reference
 
 
 _LOGIN_ADVICE = (

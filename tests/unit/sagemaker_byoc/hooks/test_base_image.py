@@ -218,14 +218,18 @@ def test_the_engine_is_let_into_the_registries_of_base_images(
     assert list((tmp_path / "docker").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "follow", "expected"),
+    [("base:1", True, f"base:1@{OLD}"), ("base:1", False, "base:1"), (f"base@{NEW}", True, f"base@{NEW}")],
+)
 def test_an_emulated_registry_is_where_base_images_come_from(
-    engine: FakeDocker, builds: FakeBuild, tmp_path: Path
+    engine: FakeDocker, builds: FakeBuild, tmp_path: Path, name: str, follow: bool, expected: str
 ) -> None:
     """The name that ECR gave them leads nowhere."""
     builds.registry_endpoint = "http://127.0.0.1:5000"
     builds.elsewhere = {"base": OLD}
-    TaskRun().of(operator(tmp_path, f"FROM {REGISTRY}/base:1\n"))
-    assert engine.contexts[0]["Dockerfile"].decode() == f"FROM 127.0.0.1:5000/base:1@{OLD}\n"
+    TaskRun().of(operator(tmp_path, f"FROM {REGISTRY}/{name}\n", follow_base_image=follow))
+    assert engine.contexts[0]["Dockerfile"].decode() == f"FROM 127.0.0.1:5000/{expected}\n"
     assert engine.logins == ["127.0.0.1:5000"]
 
 
