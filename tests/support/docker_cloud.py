@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     from local_aws.cloud import Cloud
 
-__all__ = ["BUCKET", "DockerCloud", "docker_cloud", "require_docker"]
+__all__ = ["BUCKET", "STOP_GRACE_SECONDS", "DockerCloud", "docker_cloud", "require_docker"]
 
 BUCKET = "docker-bucket"
+STOP_GRACE_SECONDS = 1.0
+"""Between SIGTERM and SIGKILL of a training job; AWS waits two minutes."""
 _PATH = "/usr/local/bin:/bin"
 
 
@@ -168,7 +170,9 @@ class DockerCloud(LocalCloud):
 
 
 @contextmanager
-def docker_cloud(directory: Path, *, owner: tuple[int, int] | None = None) -> Iterator[DockerCloud]:
+def docker_cloud(
+    directory: Path, *, owner: tuple[int, int] | None = None, startup_timeout_seconds: float = 20.0
+) -> Iterator[DockerCloud]:
     """Run a local AWS with the Docker engine, and a registry that tells it of pushes, until the block ends."""
     registry_address = free_address()
     engines: list[DockerEngine] = []
@@ -178,7 +182,13 @@ def docker_cloud(directory: Path, *, owner: tuple[int, int] | None = None) -> It
         return Backing(engines[0], routes={EVENTS_PATH: RegistryEvents(cloud, registry_address)})
 
     client = docker.from_env()
-    with LocalAws(make_backing, directory / "state", stop_grace_seconds=2.0, startup_timeout_seconds=20.0) as aws:
+    aws = LocalAws(
+        make_backing,
+        directory / "state",
+        stop_grace_seconds=STOP_GRACE_SECONDS,
+        startup_timeout_seconds=startup_timeout_seconds,
+    )
+    with aws:
         cloud = aws.cloud
         with registry(directory, registry_address, told_to=cloud.endpoint_url):
             yield DockerCloud(
