@@ -133,7 +133,7 @@ class DockerEngine:
         container_id: str = ""
         try:
             container_id = self._create(launch, image, port, network)
-            output = self._api.attach(container_id, stream=True)
+            output = self._api.attach(container_id, stream=True, demux=True)
             try:
                 self._api.start(container_id)
             except ENGINE_ERRORS:

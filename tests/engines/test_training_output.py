@@ -35,7 +35,7 @@ def test_empty_directories_make_no_archives(account: BuiltTrainingAccount) -> No
 
 
 def test_the_log_holds_every_line_before_the_job_is_over(account: BuiltTrainingAccount) -> None:
-    """Stdout and stderr, long lines included, are in CloudWatch as soon as the status is terminal."""
+    """Stdout and stderr are in CloudWatch as soon as the status is terminal; a long line is several events."""
     job = account.run("""
 for number in range(300): print("line", number)
 print("", flush=True)
@@ -44,9 +44,10 @@ print("last words", file=sys.stderr)
 """)
 
     lines = account.log(job["TrainingJobName"])
+    # Which of the two streams is read first is not promised.
+    lines.remove("last words")
     assert lines[:300] == [f"line {number}" for number in range(300)]
-    assert [len(line) for line in lines[300:302]] == [262_118, 37_882]
-    assert lines[-1] == "last words"
+    assert [len(line) for line in lines[300:]] == [262_118, 37_882]
 
 
 def test_output_is_cut_into_lines_whatever_it_holds(account: BuiltTrainingAccount) -> None:

@@ -14,7 +14,7 @@ from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
 from local_aws.container import ContainerError
-from local_aws.output import cut_lines
+from local_aws.output import cut_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ class DockerContainer:
     """A started container.
 
     :param api: docker's low-level client
-    :param output: docker's stream of stdout and stderr, attached before the start
+    :param output: docker's stream of pairs of stdout and stderr, attached before the start
     :param port: loopback port of this machine for the container's port 8080, if it serves
     :param on_end: called once when the container has ended, before ``wait`` returns
     :param on_removed: called once when the engine has forgotten the container
@@ -64,7 +64,7 @@ class DockerContainer:
 
     def lines(self) -> Iterator[str]:
         """Return the output line by line, without line ends; bytes that are not UTF-8 become U+FFFD."""
-        return cut_lines(self._chunks())
+        return cut_streams(self._chunks())
 
     def wait(self, timeout_seconds: float | None = None) -> int | None:
         """Return the exit code, or None when it still runs after the timeout; killed by signal N is 128 + N."""
@@ -111,7 +111,7 @@ class DockerContainer:
         if self._api.inspect_container(self._id)["State"]["OOMKilled"]:
             _logger.warning("Container %s was killed because memory ran out", self._id[:12])
 
-    def _chunks(self) -> Iterator[bytes]:
+    def _chunks(self) -> Iterator[tuple[bytes | None, bytes | None]]:
         try:
             yield from self._output
         except ENGINE_ERRORS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local_aws.output import cut_lines
+from local_aws.output import cut_lines, cut_streams
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,10 @@ def test_a_long_line_is_cut_at_the_same_places_however_it_arrives(chunk_bytes: i
 
     assert "".join(lines) == "x" * 600_000
     assert [len(line) for line in lines] == [262_118, 262_118, 75_764]
+
+
+def test_two_streams_do_not_break_each_other_s_lines() -> None:
+    """What comes of one in the middle of a line of the other is a line of its own."""
+    chunks = [(b"long ", None), (None, b"warning\n\xc3"), (b"line\n", b"\xa4")]
+
+    assert list(cut_streams(chunks)) == ["warning", "long line", "\u00e4"]
