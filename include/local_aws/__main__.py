@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from local_aws.cloud import Cloud
 
+_MEGABYTE = 1024 * 1024
+_LEAST_MEGABYTES = 6
+"""Source: Docker, "Resource constraints"."""
+
 _DESCRIPTION = """\
 An AWS on this machine that really runs SageMaker training and hosting containers.
 
@@ -48,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace, state_dir: Path, ended: threading.Event) -> int:
     def backing(cloud: Cloud) -> Backing:
-        return make_backing(options.engine, cloud, options.cache_dir or cloud.state_dir / "cache", options.registry)
+        cache_dir = options.cache_dir or cloud.state_dir / "cache"
+        memory_bytes = options.container_memory_mb and options.container_memory_mb * _MEGABYTE
+        return make_backing(options.engine, cloud, cache_dir, options.registry, memory_bytes)
 
     try:
         aws = LocalAws(
@@ -106,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
         help="Docker registry from which the docker engine pulls (%(default)s)",
     )
     parser.add_argument(
+        "--container-memory-mb",
+        type=_megabytes,
+        help="memory after which the kernel kills a container of the docker engine; all of the machine's by default",
+    )
+    parser.add_argument(
         "--stop-grace-seconds",
         type=_seconds,
         default=120.0,
@@ -136,6 +147,14 @@ def _address(text: str) -> str:
         message = f"{text!r} is no address of a registry; give host:port, for example 127.0.0.1:5000"
         raise argparse.ArgumentTypeError(message)
     return text
+
+
+def _megabytes(text: str) -> int:
+    number = int(text)
+    if number < _LEAST_MEGABYTES:
+        message = f"{number} MB is less than a container of Docker can have; give {_LEAST_MEGABYTES} or more"
+        raise argparse.ArgumentTypeError(message)
+    return number
 
 
 def _seconds(text: str) -> float:

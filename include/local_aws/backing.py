@@ -29,21 +29,28 @@ class EngineError(Exception):
     """The engine that was asked for is not there."""
 
 
-def make_backing(engine: str, cloud: Cloud, cache_dir: Path, registry: str) -> Backing:
+def make_backing(engine: str, cloud: Cloud, cache_dir: Path, registry: str, memory_bytes: int | None = None) -> Backing:
     """Return the engine with its services.
 
     :param engine: one of ``ENGINES``; ``auto`` takes Docker when an engine answers
     :param registry: ``host:port`` of the registry from which Docker pulls
-    :raises EngineError: when Docker is asked for and no engine answers
+    :param memory_bytes: what each container may use; only Docker can hold it to that
+    :raises EngineError: when Docker is asked for and no engine answers, or a memory limit without Docker
     """
     images = ImageStore(cloud.state_dir / "images", cache_dir)
     services = [CodeBuildService(cloud, images)]
     if engine == "docker" or (engine == "auto" and _docker_answers()):
-        return Backing(_docker(cloud, registry), services, {EVENTS_PATH: RegistryEvents(cloud, registry)})
+        return Backing(_docker(cloud, registry, memory_bytes), services, {EVENTS_PATH: RegistryEvents(cloud, registry)})
+    if memory_bytes is not None:
+        message = (
+            "the process engine cannot limit the memory of containers; leave --container-memory-mb out, "
+            "or give --engine docker"
+        )
+        raise EngineError(message)
     return Backing(ProcessEngine(cloud, images), services)
 
 
-def _docker(cloud: Cloud, registry: str) -> Engine:
+def _docker(cloud: Cloud, registry: str, memory_bytes: int | None) -> Engine:
     if not _docker_answers():
         message = (
             "no Docker engine answers at DOCKER_HOST or the default socket, or the Python package 'docker' is missing; "
@@ -53,7 +60,7 @@ def _docker(cloud: Cloud, registry: str) -> Engine:
     # Imported only where it is wanted: the package behind it takes a quarter of a second.
     from local_aws.engine_docker import DockerEngine, owner_of_files
 
-    return DockerEngine(cloud, registry, owner=owner_of_files())
+    return DockerEngine(cloud, registry, owner=owner_of_files(), memory_bytes=memory_bytes)
 
 
 def _docker_answers() -> bool:

@@ -10,10 +10,10 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import APIError, DockerException
+from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from local_aws.container import ContainerError
+from local_aws.container import ContainerError, Ending
 from local_aws.output import cut_streams
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class DockerContainer:
         self._on_end = on_end
         self._on_removed = on_removed
         self._exit_code = _LOST_CODE
+        self._ending = Ending.LOST
         self._ended = threading.Event()
         self._was_read = threading.Event()
         threading.Thread(target=self._await_end, name=f"container {container_id[:12]}", daemon=True).start()
@@ -80,6 +81,11 @@ class DockerContainer:
                 self._ended.wait()
 
     @property
+    def ending(self) -> Ending:
+        """What ended it; known once ``wait`` has a code."""
+        return self._ending
+
+    @property
     def address(self) -> tuple[str, int]:
         """Loopback host and port behind which the container's port 8080 is."""
         if self._port is None:
@@ -90,14 +96,15 @@ class DockerContainer:
     def _signal(self, name: str) -> None:
         try:
             self._api.kill(self._id, signal=name)
-        except APIError as error:
-            # It ended in between.
+        except ENGINE_ERRORS as error:
+            # It ended in between, or the engine did.
             _logger.debug("%s does not reach container %s: %s", name, self._id[:12], error)
 
     def _await_end(self) -> None:
         try:
             self._exit_code = int(self._api.wait(self._id, timeout=None)["StatusCode"])
-            self._tell_out_of_memory()
+            killed = self._api.inspect_container(self._id)["State"]["OOMKilled"]
+            self._ending = Ending.OUT_OF_MEMORY if killed else Ending.OWN
         except ENGINE_ERRORS:
             _logger.exception("The engine lost container %s", self._id[:12])
         self._on_end()
@@ -106,10 +113,6 @@ class DockerContainer:
         close_stream(self._output)
         remove_container(self._api, self._id)
         self._on_removed()
-
-    def _tell_out_of_memory(self) -> None:
-        if self._api.inspect_container(self._id)["State"]["OOMKilled"]:
-            _logger.warning("Container %s was killed because memory ran out", self._id[:12])
 
     def _chunks(self) -> Iterator[tuple[bytes | None, bytes | None]]:
         try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_aws.container import ContainerError
+from local_aws.container import ContainerError, Ending
 from local_aws.output import cut_lines
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Command", "ProcessContainer"]
 
 _READ_BYTES = 65_536
+_KILLED = 128 + signal.SIGKILL
 _LAST_WORDS_SECONDS = 1.0
 """How long to listen after the end for a grandchild that left the group but kept the output open."""
 
@@ -48,10 +49,19 @@ class ProcessContainer:
 
     :param on_start: called with the group's number as soon as the program runs
     :param on_end: called once when the program has ended, with the same number
+    :param kernel_counters: file in which the kernel counts what it killed for want of memory
     :raises OSError: when the program cannot be executed
     """
 
-    def __init__(self, command: Command, on_start: Callable[[int], None], on_end: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        command: Command,
+        on_start: Callable[[int], None],
+        on_end: Callable[[int], None],
+        *,
+        kernel_counters: Path = Path("/proc/vmstat"),
+    ) -> None:
+        self._kernel_counters = kernel_counters
         self._port = command.port
         self._process = subprocess.Popen(
             list(command.words),
@@ -64,6 +74,8 @@ class ProcessContainer:
         )
         self._on_end = on_end
         self._ended = threading.Event()
+        self._kills_before = self._kills_for_memory()
+        self._kills_after = self._kills_before
         on_start(self._process.pid)
         threading.Thread(target=self._await_end, name=f"container-{self._process.pid}", daemon=True).start()
 
@@ -89,6 +101,15 @@ class ProcessContainer:
                 self._ended.wait()
 
     @property
+    def ending(self) -> Ending:
+        """Out of memory when the kernel killed something for it while the program ran, and the program went by SIGKILL.
+
+        Which process the kernel killed is not public, so that another one may have been meant.
+        """
+        has_killed = self._kills_after > self._kills_before
+        return Ending.OUT_OF_MEMORY if has_killed and self.wait(0) == _KILLED else Ending.OWN
+
+    @property
     def address(self) -> tuple[str, int]:
         """Loopback host and port on which the program was told to serve."""
         if self._port is None:
@@ -98,10 +119,19 @@ class ProcessContainer:
 
     def _await_end(self) -> None:
         self._process.wait()
+        self._kills_after = self._kills_for_memory()
         # A container ends with its first process: whatever is left of the group goes too.
         self._kill_group()
         self._on_end(self._process.pid)
         self._ended.set()
+
+    def _kills_for_memory(self) -> int:
+        """Return how many processes the kernel has killed for want of memory, 0 where it does not say."""
+        try:
+            counters = self._kernel_counters.read_text()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) for line in counters.splitlines() if line.startswith("oom_kill ")), 0)
 
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
