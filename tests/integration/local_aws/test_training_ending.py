@@ -14,7 +14,10 @@ from tests.support.training import TrainingAccount
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MEMORY = "ClientError: Please use an instance type with more memory, or reduce the size of job data processed on an instance."
+_MEMORY = (
+    "ClientError: Please use an instance type with more memory, or reduce the size of job data processed on an "
+    "instance."
+)
 _LOST = (
     "InternalServerError: We encountered an internal error. Please try again. "
     "(the engine went away while the container ran)"
