@@ -56,6 +56,7 @@ format: setup ## put the sources into the project's format
 
 bench: setup ## what we claim about speed, measured beside its peer
 	$(VENV)/bin/python benchmarks/dag_import.py
+	PYTHONPATH=include:. $(VENV)/bin/python -W ignore benchmarks/engine_overhead.py
 
 wheel: setup ## build the provider's wheel into dist/
 	$(VENV)/bin/python -m build --no-isolation --wheel --outdir dist .
