@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ import pytest
 from tests.support.docker_process import PACKAGES, running_local_aws
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.docker_cloud import DockerCloud
 
 _NOBODY = 65_534
@@ -43,13 +46,11 @@ def _python_of_nobody() -> list[str]:
 
 
 @pytest.fixture
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of nobody's, on a way that nobody may go."""
-    made = tmp_path_factory.mktemp("nobody")
-    for parent in (made.parent, made.parent.parent):
-        parent.chmod(0o755)
-    os.chown(made, _NOBODY, _NOBODY)
-    return made
+def directory() -> Iterator[Path]:
+    """A directory of nobody's; pytest's own are on a way that nobody may not go."""
+    with tempfile.TemporaryDirectory(prefix="nobody-") as made:
+        os.chown(made, _NOBODY, _NOBODY)
+        yield Path(made)
 
 
 def test_an_ordinary_user_uploads_and_removes_what_root_wrote(cloud: DockerCloud, directory: Path) -> None:

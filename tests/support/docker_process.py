@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
-from local_aws.docker_engine.leftover import label_of
+from local_aws.docker_engine.leftover import label_of, remove_leftovers
 from local_aws.registry.event import EVENTS_PATH
 from local_stack.home import CHECKOUT
 from tests.support.process_cloud import REGISTRY, wait_until
@@ -94,3 +94,6 @@ def running_local_aws(
             yield RunningLocalAws(process, replace(cloud, endpoint_url=address, state_dir=state))
         finally:
             process.terminate()
+            process.wait()
+            # Also after a test that failed to see them gone.
+            remove_leftovers(cloud.docker.api, label_of(state))
