@@ -12,9 +12,9 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import docker
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound
 
-from local_aws.container import Container, Launch, cannot_start
+from local_aws.container import Container, ContainerError, EngineLostError, Launch, cannot_start
 from local_aws.docker_engine.container import ENGINE_ERRORS, DockerContainer, close_stream, remove_container
 from local_aws.docker_engine.launch import ML_ROOT, container_request, host_request, is_server, missing_program
 from local_aws.docker_engine.leftover import LABEL, Watchdog, label_of, remove_leftovers
@@ -52,6 +52,7 @@ class DockerEngine:
     :param registry: ``host:port`` of the registry that has the images' content, ECR's data plane
     :param owner: user and group to which files in ``/opt/ml`` go when a container has ended; None when whoever runs
         the local AWS may read and remove root's files anyway
+    :param memory_bytes: what each container may use before the kernel kills it; None for all of the machine's
     :raises docker.errors.DockerException: when no engine answers
 
     ``label`` is the value by which its containers and networks are found in the engine.
@@ -60,10 +61,18 @@ class DockerEngine:
     name = "docker"
     network_interface = "eth0"
 
-    def __init__(self, cloud: Cloud, registry: str, *, owner: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        registry: str,
+        *,
+        owner: tuple[int, int] | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
         self._cloud = cloud
         self._registry = registry
         self._owner = owner
+        self._memory_bytes = memory_bytes
         self._api = docker.from_env().api
         self._api.ping()
         self.label = label_of(cloud.state_dir)
@@ -90,7 +99,7 @@ class DockerEngine:
         try:
             container_id, output = self._run(launch, image, port)
         except ENGINE_ERRORS as error:
-            raise cannot_start(launch, missing_program(_explanation(error))) from error
+            raise _refusal(launch, error, missing_program(_explanation(error))) from error
 
         def take_over_files() -> None:
             if self._owner is not None:
@@ -115,7 +124,7 @@ class DockerEngine:
         except ImageNotFound:
             self._download(repository, str(reference.digest), launch)
         except ENGINE_ERRORS as error:
-            raise cannot_start(launch, _explanation(error)) from error
+            raise _refusal(launch, error, _explanation(error)) from error
         return local
 
     def _download(self, repository: str, digest: str, launch: Launch) -> None:
@@ -125,7 +134,7 @@ class DockerEngine:
                 if "error" in step:
                     raise cannot_start(launch, f"{message}: {step['error']}")
         except ENGINE_ERRORS as error:
-            raise cannot_start(launch, f"{message}: {_explanation(error)}") from error
+            raise _refusal(launch, error, f"{message}: {_explanation(error)}") from error
 
     def _run(self, launch: Launch, image: str, port: int | None) -> tuple[str, Any]:
         """Create and start a container; return its id and its output. What does not start is removed."""
@@ -133,7 +142,7 @@ class DockerEngine:
         container_id: str = ""
         try:
             container_id = self._create(launch, image, port, network)
-            output = self._api.attach(container_id, stream=True)
+            output = self._api.attach(container_id, stream=True, demux=True)
             try:
                 self._api.start(container_id)
             except ENGINE_ERRORS:
@@ -157,7 +166,9 @@ class DockerEngine:
         return str(created["Id"])
 
     def _host_config(self, launch: Launch, port: int | None, network: str | None) -> Any:
-        return self._api.create_host_config(**host_request(launch, port), network_mode=network or "bridge")
+        return self._api.create_host_config(
+            **host_request(launch, port, self._memory_bytes), network_mode=network or "bridge"
+        )
 
     def _networking_config(self, launch: Launch, network: str | None) -> Any:
         if network is None:
@@ -189,6 +200,14 @@ class DockerEngine:
 def owner_of_files() -> tuple[int, int] | None:
     """Return who is to get the files that root writes in containers; None when that is root."""
     return (os.geteuid(), os.getegid()) if os.geteuid() != 0 else None
+
+
+def _refusal(launch: Launch, error: BaseException, reason: str) -> ContainerError:
+    """Return what a failed call means: what the engine refuses is the container's fault, that it is gone is not."""
+    if isinstance(error, APIError):
+        return cannot_start(launch, reason)
+    message = f"the Docker engine does not answer any more: {reason}"
+    return EngineLostError(message)
 
 
 def _explanation(error: BaseException) -> str:

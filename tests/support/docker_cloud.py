@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 
 from local_aws.assembly import LocalAws
-from local_aws.backing import docker_backing
+from local_aws.backing import DockerSettings, docker_backing
 from local_aws.engine_docker import DockerEngine
 from tests.support.docker_registry import busybox_root, free_address, registry, remove_images, require_docker
 from tests.support.local_cloud import LocalCloud
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from local_aws.assembly import Backing
     from local_aws.cloud import Cloud
 
-__all__ = ["BUCKET", "DockerCloud", "docker_cloud", "require_docker"]
+__all__ = ["BUCKET", "STOP_GRACE_SECONDS", "DockerCloud", "docker_cloud", "require_docker"]
 
 BUCKET = "docker-bucket"
+STOP_GRACE_SECONDS = 1.0
+"""Between SIGTERM and SIGKILL of a training job; AWS waits two minutes."""
 _PATH = "/usr/local/bin:/bin"
 
 
@@ -171,6 +173,7 @@ def docker_cloud(
     owner: tuple[int, int] | None = None,
     build_options: Sequence[str] = (),
     registry_runs: bool = True,
+    startup_timeout_seconds: float = 20.0,
 ) -> Iterator[DockerCloud]:
     """Run a local AWS with the Docker engine, and the registry that is its ECR's data plane, until the block ends."""
     registry_address = free_address()
@@ -178,10 +181,15 @@ def docker_cloud(
 
     def make_backing(cloud: Cloud) -> Backing:
         engines.append(DockerEngine(cloud, registry_address, owner=owner))
-        return docker_backing(cloud, engines[0], registry_address, build_options)
+        return docker_backing(cloud, engines[0], DockerSettings(registry_address, build_options))
 
     client = docker.from_env()
-    aws = LocalAws(make_backing, directory / "state", stop_grace_seconds=2.0, startup_timeout_seconds=20.0)
+    aws = LocalAws(
+        make_backing,
+        directory / "state",
+        stop_grace_seconds=STOP_GRACE_SECONDS,
+        startup_timeout_seconds=startup_timeout_seconds,
+    )
     with registry(directory, registry_address) if registry_runs else nullcontext(), aws:
         cloud = aws.cloud
         yield DockerCloud(
