@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.docker_cloud import DockerCloud, docker_cloud, require_docker
+from tests.support.iris_account import IrisAccount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,3 +26,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerCloud]:
     require_docker()
     with docker_cloud(tmp_path_factory.mktemp("docker")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def account(cloud: DockerCloud) -> IrisAccount:
+    """Return the sample data on the local AWS."""
+    return IrisAccount(cloud)

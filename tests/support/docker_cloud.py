@@ -207,14 +207,18 @@ def docker_cloud(directory: Path, *, owner: tuple[int, int] | None = None) -> It
         return Backing(engines[0], routes={EVENTS_PATH: RegistryEvents(cloud, registry)})
 
     client = docker.from_env()
-    with LocalAws(make_backing, directory / "state", stop_grace_seconds=2.0, startup_timeout_seconds=20.0) as aws:
+    with LocalAws(make_backing, directory / "state", stop_grace_seconds=20.0, startup_timeout_seconds=90.0) as aws:
         cloud = aws.cloud
         with _running_registry(directory, registry, cloud.endpoint_url):
             yield DockerCloud(cloud.endpoint_url, cloud.region, engines[0], cloud.state_dir, cloud, registry, client)
     for image in client.api.images():
-        for name in [*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())]:
-            if name.startswith(f"{registry}/"):
-                client.api.remove_image(name, force=True)
+        tags, digests = (
+            [name for name in image[kind] or () if name.startswith(f"{registry}/")]
+            for kind in ("RepoTags", "RepoDigests")
+        )
+        # A digest goes with the last tag of its repository.
+        for name in tags or digests:
+            client.api.remove_image(name, force=True)
     client.close()
 
 
