@@ -43,7 +43,7 @@ def test_two_hosts_that_know_different_classes_make_one_model_of_all(account: Ir
     lines = (IRIS / "iris.csv").read_text().splitlines()
     account.put("sharded", {"a.csv": rows_of(lines, "setosa"), "b.csv": rows_of(lines, "versicolor", "virginica")})
 
-    job = account.train("container-classes", account.request(image, hosts=2, train="sharded"))
+    job = account.train("container-classes", account.request(image, hosts=2, train="sharded", epochs=50))
 
     description = json.loads(account.model_files("container-classes")["model.json"])
     metrics = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
