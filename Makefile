@@ -43,12 +43,14 @@ test-docker: setup ## a real Docker engine and registry; skipped without them, u
 test-e2e: setup ## real Airflow, real container: minutes
 	$(PYTEST) tests/e2e
 
-lint: setup setup-container ## style, types, direction of imports
+lint: setup setup-container ## style, types, direction of imports, Dockerfiles, shell scripts
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy plugins/sagemaker_byoc include/local_aws include/local_stack dags tests/unit/sagemaker_byoc tests/unit/local_aws tests/unit/local_stack tests/integration tests/docker tests/engines tests/e2e tests/support
 	MYPYPATH=container $(VENV)/bin/mypy --python-executable $(CONTAINER_VENV)/bin/python container include/data tests/unit/container
 	PYTHONPATH=plugins:include $(VENV)/bin/lint-imports
+	$(VENV)/bin/hadolint $$(find . -name Dockerfile -not -path './.*')
+	$(VENV)/bin/shellcheck .ci/run .ci/engine
 
 format: setup ## put the sources into the project's format
 	$(VENV)/bin/ruff check --fix .

@@ -46,6 +46,7 @@ class Launch:
     :param host: name under which the other containers of ``network`` find this one
     :param network: containers of one job share it; None for a container of its own
     :param read_only_model: hosting mounts ``/opt/ml/model`` read-only
+    :param is_isolated: the containers of ``network`` reach one another and nothing else
     """
 
     name: str
@@ -57,6 +58,7 @@ class Launch:
     host: str = "algo-1"
     network: str | None = None
     read_only_model: bool = False
+    is_isolated: bool = False
 
 
 class Container(Protocol):

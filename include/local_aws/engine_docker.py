@@ -138,7 +138,9 @@ class DockerEngine:
 
     def _run(self, launch: Launch, image: str, port: int | None) -> tuple[str, Any]:
         """Create and start a container; return its id and its output. What does not start is removed."""
-        network = self._networks.join(launch.network) if launch.network is not None else None
+        network = None
+        if launch.network is not None:
+            network = self._networks.join(launch.network, is_isolated=launch.is_isolated)
         container_id: str = ""
         try:
             container_id = self._create(launch, image, port, network)

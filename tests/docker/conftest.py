@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+BUILD_SECONDS = 900
+"""How long a test may take that is the first to need an image: packages are installed and pushed meanwhile."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark all of this folder."""
     for item in items:
         if "tests/docker" in item.path.as_posix():
             item.add_marker(pytest.mark.docker)
+            if "image" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
 
 
 @pytest.fixture(scope="session")

@@ -173,6 +173,7 @@ def docker_cloud(
     owner: tuple[int, int] | None = None,
     build_options: Sequence[str] = (),
     registry_runs: bool = True,
+    stop_grace_seconds: float = STOP_GRACE_SECONDS,
     startup_timeout_seconds: float = 20.0,
 ) -> Iterator[DockerCloud]:
     """Run a local AWS with the Docker engine, and the registry that is its ECR's data plane, until the block ends."""
@@ -187,7 +188,7 @@ def docker_cloud(
     aws = LocalAws(
         make_backing,
         directory / "state",
-        stop_grace_seconds=STOP_GRACE_SECONDS,
+        stop_grace_seconds=stop_grace_seconds,
         startup_timeout_seconds=startup_timeout_seconds,
     )
     with registry(directory, registry_address) if registry_runs else nullcontext(), aws:

@@ -20,7 +20,7 @@ SERVING_PORT = 8080
 """Where a serving container listens (developer guide, "Custom Inference Code with Hosting Services")."""
 
 _SHARED_MEMORY_BYTES = 64 * 1024 * 1024
-"""Docker's default, which SageMaker does not change."""
+"""Docker's default. How much there is on SageMaker is not documented, so a container should do with this."""
 
 _MISSING_PROGRAM = re.compile(r"exec: \\?\"[^\"]*\\?\": .*?(?=: unknown|$)")
 

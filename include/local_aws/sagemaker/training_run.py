@@ -205,6 +205,7 @@ class TrainingRun:
             environment=environment(self._request, self._state.arn, self._cloud),
             host=host.name,
             network=self._state.name,
+            is_isolated=bool(self._request.get("EnableNetworkIsolation")),
         )
 
     def _download(self) -> None:
