@@ -27,6 +27,8 @@ class EngineProxy:
         self._engine = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
         self._path = path
         self._sockets: list[socket.socket] = []
+        self._is_closed = False
+        self._lock = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -35,10 +37,10 @@ class EngineProxy:
     def close(self) -> None:
         """Be gone, as an engine is that was killed: every connection ends and none is taken any more."""
         self._path.unlink(missing_ok=True)
+        with self._lock:
+            self._is_closed = True
         for each in [self._listener, *self._sockets]:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+            _end(each)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -46,9 +48,20 @@ class EngineProxy:
                 client, _ = self._listener.accept()
                 engine = socket.socket(socket.AF_UNIX)
                 engine.connect(self._engine)
-                self._sockets += [client, engine]
+                with self._lock:
+                    self._sockets += [client, engine]
+                    came_too_late = self._is_closed
+                if came_too_late:
+                    _end(client)
+                    _end(engine)
                 for source, target in ((client, engine), (engine, client)):
                     threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+
+
+def _end(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
