@@ -29,17 +29,22 @@ class EngineError(Exception):
     """The engine that was asked for is not there."""
 
 
-def make_backing(engine: str, cloud: Cloud, cache_dir: Path, registry: str) -> Backing:
+def make_backing(
+    engine: str, cloud: Cloud, cache_dir: Path, registry: str, registry_from_here: str | None = None
+) -> Backing:
     """Return the engine with its services.
 
     :param engine: one of ``ENGINES``; ``auto`` takes Docker when an engine answers
     :param registry: ``host:port`` of the registry from which Docker pulls
-    :raises EngineError: when Docker is asked for and no engine answers
+    :param registry_from_here: ``host:port`` at which this process reaches it, when that is another
+    :raises EngineError: when Docker is asked for and no engine answers, or it cannot be used from where this runs
     """
     images = ImageStore(cloud.state_dir / "images", cache_dir)
     services = [CodeBuildService(cloud, images)]
     if engine == "docker" or (engine == "auto" and _docker_answers()):
-        return Backing(_docker(cloud, registry), services, {EVENTS_PATH: RegistryEvents(cloud, registry)})
+        return Backing(
+            _docker(cloud, registry), services, {EVENTS_PATH: RegistryEvents(cloud, registry_from_here or registry)}
+        )
     return Backing(ProcessEngine(cloud, images), services)
 
 
@@ -51,9 +56,13 @@ def _docker(cloud: Cloud, registry: str) -> Engine:
         )
         raise EngineError(message)
     # Imported only where it is wanted: the package behind it takes a quarter of a second.
+    from local_aws.docker_engine.own_container import OwnContainerError
     from local_aws.engine_docker import DockerEngine, owner_of_files
 
-    return DockerEngine(cloud, registry, owner=owner_of_files())
+    try:
+        return DockerEngine(cloud, registry, owner=owner_of_files())
+    except OwnContainerError as error:
+        raise EngineError(str(error)) from error
 
 
 def _docker_answers() -> bool:
