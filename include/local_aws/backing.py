@@ -57,10 +57,10 @@ def _docker(cloud: Cloud, registry: str) -> Engine:
         raise EngineError(message)
     # Imported only where it is wanted: the package behind it takes a quarter of a second.
     from local_aws.docker_engine.own_container import OwnContainerError
-    from local_aws.engine_docker import DockerEngine, owner_of_files
+    from local_aws.engine_docker import DockerEngine, own_container, owner_of_files
 
     try:
-        return DockerEngine(cloud, registry, owner=owner_of_files())
+        return DockerEngine(cloud, registry, owner=owner_of_files(), own=own_container())
     except OwnContainerError as error:
         raise EngineError(str(error)) from error
 

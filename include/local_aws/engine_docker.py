@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local_aws.cloud import Cloud
+    from local_aws.docker_engine.own_container import OwnContainer
     from local_aws.image_reference import ImageReference
 
-__all__ = ["DockerEngine", "answers", "owner_of_files"]
+__all__ = ["DockerEngine", "answers", "own_container", "owner_of_files"]
 
 _PROBE_SECONDS = 5
 
@@ -64,8 +65,9 @@ class DockerEngine:
     :param registry: ``host:port`` of the registry that has the images' content, ECR's data plane
     :param owner: user and group to which files in ``/opt/ml`` go when a container has ended; None when whoever runs
         the local AWS may read and remove root's files anyway
+    :param own: the container in which the local AWS runs; None when the engine sees the same files as it does
     :raises docker.errors.DockerException: when no engine answers
-    :raises OwnContainerError: when this is a container from which no other can be given files, or reached
+    :raises OwnContainerError: when our own container has no volume for the state directory
 
     ``label`` is the value by which its containers and networks are found in the engine.
     """
@@ -73,13 +75,15 @@ class DockerEngine:
     name = "docker"
     network_interface = "eth0"
 
-    def __init__(self, cloud: Cloud, registry: str, *, owner: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, cloud: Cloud, registry: str, *, owner: tuple[int, int] | None = None, own: OwnContainer | None = None
+    ) -> None:
         self._cloud = cloud
         self._registry = registry
         self._owner = owner
         self._api = docker.from_env().api
         self._api.ping()
-        self._own = find_own_container(self._api)
+        self._own = own
         # The engine's path of the directory: many a container has the same path inside.
         self.label = label_of(self._engine_path(cloud.state_dir))
         self._labels = {LABEL: self.label}
@@ -221,6 +225,14 @@ class DockerEngine:
                 remove_container(self._api, container_id)
         except ENGINE_ERRORS as error:
             _logger.warning("Files of %s stay with root: %s", launch.name, _explanation(error))
+
+
+def own_container() -> OwnContainer | None:
+    """Return the container in which this process runs beside those that it is to start, if it runs in one.
+
+    :raises OwnContainerError: when no other container can be started from it
+    """
+    return find_own_container(docker.from_env().api)
 
 
 def owner_of_files() -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ Owns the socket. Must not know what is served.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from local_aws.gateway import WsgiApp
 
 __all__ = ["HttpServer"]
-
-_EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - allowed by reach alone
 
 
 class _QuietHandler(MotoRequestHandler):
@@ -49,7 +48,7 @@ class HttpServer:
             )
         self._thread = threading.Thread(target=self._serve, name="local-aws-http", daemon=True)
         self.port = self._server.port
-        self.endpoint_url = f"http://{LOOPBACK if host == _EVERY_ADDRESS else host}:{self.port}"
+        self.endpoint_url = f"http://{_own_host(host)}:{self.port}"
 
     def start(self, application: WsgiApp) -> None:
         """Begin to answer with this application."""
@@ -72,6 +71,13 @@ class HttpServer:
             message = "the server answers requests only after start"
             raise RuntimeError(message)
         return self._application(environ, start_response)
+
+
+def _own_host(listen: str) -> str:
+    """Return the host by which this process reaches what listens there, as a URL has it."""
+    if ipaddress.ip_address(listen).is_unspecified:
+        return LOOPBACK
+    return f"[{listen}]" if ":" in listen else listen
 
 
 def _bound_socket(host: str, port: int) -> socket.socket:

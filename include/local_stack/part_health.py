@@ -1,7 +1,8 @@
-"""Tells whether a part of Airflow is healthy, by what the API server says: ``python -m local_stack.part_health triggerer``.
+"""Tells whether a part of Airflow is healthy, by what the API server says.
 
-For the health checks of containers, which run it every few seconds: standard library only, since importing Airflow for
-its own ``airflow jobs check`` costs seconds of a core. Must not know how parts are started.
+A program, ``python -m local_stack.part_health triggerer``, for the health checks of containers, which run it every few
+seconds: standard library only, since importing Airflow for its own ``airflow jobs check`` costs seconds of a core. Must
+not know how parts are started.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def complaint(health: Mapping[str, Any], part: str) -> str | None:
     status = report.get("status")
     if status == "healthy":
         return None
-    beats = [text for name, text in report.items() if name.startswith("latest_")]
+    beats = [text for name, text in report.items() if name.startswith("latest_") and text]
     return f"{part} is {status or 'not there'}; its last heartbeat was {beats[0] if beats else 'never'}"
 
 
