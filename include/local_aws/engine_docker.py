@@ -154,7 +154,7 @@ class DockerEngine:
         try:
             container_id = self._create(launch, image, port, network)
             if self._own is not None and network is not None:
-                # After the job's own network, which is to be eth0.
+                # Before the start: the program finds both, and other hosts by either, whichever is its eth0.
                 self._api.connect_container_to_network(container_id, self._own.network)
             output = self._api.attach(container_id, stream=True)
             try:
@@ -172,8 +172,12 @@ class DockerEngine:
         return container_id, output, address
 
     def _create(self, launch: Launch, image: str, port: int | None, network: str | None) -> str:
+        request = container_request(launch, image, self._labels)
+        if self._own is not None:
+            # Docker makes the host name an alias on every network; on ours, jobs would meet each other's algo-1.
+            del request["hostname"]
         created = self._api.create_container(
-            **container_request(launch, image, self._labels),
+            **request,
             name=f"{LABEL}-{self.label}-{launch.name}-{secrets.token_hex(3)}",
             host_config=self._host_config(launch, port, network),
             networking_config=self._networking_config(launch, network),
