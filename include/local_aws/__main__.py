@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import shlex
 import signal
 import sys
 import tempfile
@@ -50,7 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(options: argparse.Namespace, state_dir: Path, ended: threading.Event) -> int:
     def backing(cloud: Cloud) -> Backing:
         cache_dir = options.cache_dir or cloud.state_dir / "cache"
-        return make_backing(options.engine, cloud, cache_dir, options.registry, options.registry_from_here)
+        return make_backing(
+            options.engine,
+            cloud,
+            cache_dir,
+            options.registry,
+            options.docker_build_options,
+            registry_from_here=options.registry_from_here,
+        )
 
     try:
         aws = LocalAws(
@@ -113,6 +121,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_address,
         metavar="HOST:PORT",
         help="the same registry as the local AWS reaches it, when that is not as the engine does",
+    )
+    parser.add_argument(
+        "--docker-build-options",
+        type=shlex.split,
+        default=[],
+        metavar="OPTIONS",
+        help="added to every docker build of CodeBuild, for example '--build-arg BASE_IMAGE=mirror/python:3.12'",
     )
     parser.add_argument(
         "--stop-grace-seconds",

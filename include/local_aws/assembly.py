@@ -6,7 +6,7 @@ Owns the order in which things start and stop. Must not know requests or command
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local_aws.cloud import Cloud
@@ -20,12 +20,13 @@ from local_aws.server import HttpServer
 from local_aws.state_lock import StateLock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from local_aws.container import Engine
-    from local_aws.service import Route, Service
+    from local_aws.gateway import WsgiApp
+    from local_aws.service import Service
 
 __all__ = ["Backing", "LocalAws"]
 
@@ -37,12 +38,12 @@ class Backing:
     """What runs containers, and the services that can exist only with it.
 
     :param services: further services, for example the one that builds this engine's images
-    :param routes: path → what takes the things that are posted there, for example a registry's events
+    :param front: puts an application before moto's, for example one that knows the engine's registry
     """
 
     engine: Engine
     services: Sequence[Service] = ()
-    routes: Mapping[str, Route] = field(default_factory=dict)
+    front: Callable[[WsgiApp], WsgiApp] | None = None
 
 
 class LocalAws:
@@ -88,12 +89,13 @@ class LocalAws:
             stop_grace_seconds=stop_grace_seconds,
             startup_timeout_seconds=startup_timeout_seconds,
         )
-        self._gateway = Gateway(make_moto_app(), {"engine": self._engine.name, "region": region}, frozenset(host_names))
+        moto = make_moto_app()
+        fallback = backing.front(moto) if backing.front else moto
+        facts = {"engine": self._engine.name, "region": region}
+        self._gateway = Gateway(fallback, facts, frozenset(host_names))
         self._services: list[Service] = [sagemaker, RuntimeService(sagemaker.endpoints), *backing.services]
         for service in self._services:
             self._gateway.register(service)
-        for path, route in backing.routes.items():
-            self._gateway.register_route(path, route)
 
     @property
     def engine_name(self) -> str:

@@ -9,18 +9,22 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from local_aws.assembly import Backing
+from local_aws.codebuild.docker_tool import relay, stand_in
 from local_aws.codebuild.service import CodeBuildService
 from local_aws.engine_process import ProcessEngine
 from local_aws.image_store import ImageStore
-from local_aws.registry.event import EVENTS_PATH, RegistryEvents
+from local_aws.registry.client import Registry
+from local_aws.registry.front import EcrFront
+from local_aws.registry.mirror import Mirror
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from local_aws.cloud import Cloud
     from local_aws.container import Engine
 
-__all__ = ["ENGINES", "EngineError", "make_backing"]
+__all__ = ["ENGINES", "EngineError", "docker_backing", "make_backing"]
 
 ENGINES = ("process", "docker", "auto")
 
@@ -30,22 +34,50 @@ class EngineError(Exception):
 
 
 def make_backing(
-    engine: str, cloud: Cloud, cache_dir: Path, registry: str, registry_from_here: str | None = None
+    engine: str,
+    cloud: Cloud,
+    cache_dir: Path,
+    registry: str,
+    docker_build_options: Sequence[str] = (),
+    *,
+    registry_from_here: str | None = None,
 ) -> Backing:
     """Return the engine with its services.
 
     :param engine: one of ``ENGINES``; ``auto`` takes Docker when an engine answers
     :param registry: ``host:port`` of the registry from which Docker pulls
-    :param registry_from_here: ``host:port`` at which this process reaches it, when that is another
+    :param docker_build_options: added to every ``docker build`` of CodeBuild with Docker
+    :param registry_from_here: ``host:port`` at which this process reaches the registry, when that is another
     :raises EngineError: when Docker is asked for and no engine answers, or it cannot be used from where this runs
     """
-    images = ImageStore(cloud.state_dir / "images", cache_dir)
-    services = [CodeBuildService(cloud, images)]
     if engine == "docker" or (engine == "auto" and _docker_answers()):
-        return Backing(
-            _docker(cloud, registry), services, {EVENTS_PATH: RegistryEvents(cloud, registry_from_here or registry)}
+        return docker_backing(
+            cloud, _docker(cloud, registry), registry, docker_build_options, registry_from_here=registry_from_here
         )
-    return Backing(ProcessEngine(cloud, images), services)
+    images = ImageStore(cloud.state_dir / "images", cache_dir)
+    return Backing(ProcessEngine(cloud, images), [CodeBuildService(cloud, stand_in(images))])
+
+
+def docker_backing(
+    cloud: Cloud,
+    engine: Engine,
+    registry: str,
+    docker_build_options: Sequence[str] = (),
+    *,
+    registry_from_here: str | None = None,
+) -> Backing:
+    """Return an engine that pulls from a registry, with the ECR and the CodeBuild that belong to it."""
+    ecr_host = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
+    mirror = Mirror(cloud, Registry(registry_from_here or registry))
+    return Backing(
+        engine,
+        [
+            CodeBuildService(
+                cloud, relay(ecr_host, registry, docker_build_options, registry_from_here=registry_from_here)
+            )
+        ],
+        lambda moto: EcrFront(moto, mirror, registry),
+    )
 
 
 def _docker(cloud: Cloud, registry: str) -> Engine:

@@ -44,15 +44,19 @@ class Cloud:
     account: str = ACCOUNT
     container_endpoint_url: str | None = None
     _session: Any = field(default_factory=lambda: _isolated_session(), init=False, repr=False, compare=False)
-    _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _clients: dict[tuple[str, str | None], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
-    def client(self, service: str) -> Any:
-        """Return the boto3 client of a service, made once: clients are safe to share between threads."""
+    def client(self, service: str, user_agent: str | None = None) -> Any:
+        """Return the boto3 client of a service, made once: clients are safe to share between threads.
+
+        :param user_agent: what its requests say besides boto3's own words
+        """
+        key = service, user_agent
         with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._make_client(service)
-            return self._clients[service]
+            if key not in self._clients:
+                self._clients[key] = self._make_client(service, user_agent)
+            return self._clients[key]
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource, for example ``resource`` ``training-job/churn`` of ``sagemaker``."""
@@ -67,7 +71,7 @@ class Cloud:
             "AWS_ENDPOINT_URL": self.container_endpoint_url or self.endpoint_url,
         }
 
-    def _make_client(self, service: str) -> Any:
+    def _make_client(self, service: str, user_agent: str | None) -> Any:
         config = botocore.config.Config(
             # An empty mapping, unlike None, keeps botocore from reading HTTPS_PROXY.
             proxies={},
@@ -76,6 +80,7 @@ class Cloud:
             read_timeout=60,
             max_pool_connections=50,
             s3={"addressing_style": "path"},
+            user_agent_extra=user_agent,
         )
         return self._session.client(
             service,

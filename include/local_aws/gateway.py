@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
-    from local_aws.service import Operation, Route, Service
+    from local_aws.service import Operation, Service
 
     WsgiApp: TypeAlias = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -82,16 +82,11 @@ class Gateway:
     fallback: WsgiApp
     facts: dict[str, str] = field(default_factory=dict)
     host_names: frozenset[str] = frozenset()
-    _routes: dict[str, Route] = field(default_factory=dict, init=False)
     _served: list[_Served] = field(default_factory=list, init=False)
 
     def register(self, service: Service) -> None:
         """Send the requests of this service to it from now on."""
         self._served.append(_Served(service, _service_model(service.service_name)))
-
-    def register_route(self, path: str, route: Route) -> None:
-        """Send what is posted to a path of our own, below ``/_local/``, to this function from now on."""
-        self._routes[path] = route
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
@@ -108,8 +103,6 @@ class Gateway:
             return stranger
         if request.path == HEALTH_PATH:
             return self._health()
-        if request.path in self._routes:
-            return _answer_route(self._routes[request.path], request)
         served = self._json_service(request)
         if served is not None:
             return _answer_json(served, request)
@@ -151,16 +144,6 @@ class Gateway:
             message = f"The local AWS has no operation behind {request.method} {request.path}"
             return json_error(AwsError("UnknownOperationException", message, 404))
         return None
-
-
-def _answer_route(route: Route, request: Request) -> HttpAnswer:
-    def answer() -> HttpAnswer:
-        if request.method != "POST":
-            raise AwsError("MethodNotAllowed", f"{request.path} takes POST, not {request.method}", 405)
-        route(_body(request))
-        return HttpAnswer(200, b"{}", {"Content-Type": "application/json"})
-
-    return _guarded(answer, json_error, request)
 
 
 def _answer_json(served: _Served, request: Request) -> HttpAnswer:

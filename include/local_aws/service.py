@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-__all__ = ["Operation", "Request", "Response", "Route", "Service"]
+__all__ = ["Operation", "Request", "Response", "Service"]
 
 Request = dict[str, Any]
 Response = dict[str, Any]
 Operation = Callable[[Request], Response]
-Route = Callable[[bytes], None]
-"""Takes the body of what was posted to a path of our own; raises AwsError to refuse it."""
 
 
 class Service(Protocol):

@@ -23,5 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerCloud]:
     """Return a running local AWS, or skip the test."""
     require_docker()
-    with docker_cloud(tmp_path_factory.mktemp("docker")) as running:
+    options = ["--build-arg", "OF_MACHINE=of the machine", "--build-arg", "OF_BOTH=machine"]
+    with docker_cloud(tmp_path_factory.mktemp("docker"), build_options=options) as running:
         yield running

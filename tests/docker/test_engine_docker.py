@@ -65,6 +65,7 @@ def test_a_tag_that_moves_leaves_the_former_image(cloud: DockerCloud) -> None:
 
 def test_a_push_to_no_repository_is_ignored(cloud: DockerCloud) -> None:
     """The registry takes it, ECR does not show it, and the next push is seen all the same."""
+    cloud.client("ecr").describe_repositories()
     cloud.push_only("unknown", _script("true"))
 
     cloud.push("known", _script("true"))

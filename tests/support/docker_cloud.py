@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import tarfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +18,20 @@ import docker
 import pytest
 import urllib3
 
-from local_aws.assembly import Backing, LocalAws
+from local_aws.assembly import LocalAws
+from local_aws.backing import docker_backing
 from local_aws.engine_docker import DockerEngine, answers
 from local_aws.registry.configuration import registry_configuration
-from local_aws.registry.event import EVENTS_PATH, RegistryEvents
 from tests.support.local_cloud import LocalCloud
 from tests.support.process_cloud import REGISTRY, archive, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from local_aws.assembly import Backing
     from local_aws.cloud import Cloud
 
-__all__ = ["BUCKET", "DockerCloud", "docker_cloud", "require_docker"]
+__all__ = ["BUCKET", "DockerCloud", "docker_cloud", "require_docker", "running_registry"]
 
 BUCKET = "docker-bucket"
 _BUSYBOX = Path("/bin/busybox")
@@ -73,7 +74,7 @@ class DockerCloud(LocalCloud):
     docker: Any
 
     def push(self, repository: str, programs: Mapping[str, str], changes: Sequence[str] = (), tag: str = "v1") -> str:
-        """Make an image of these shell scripts and push it; return its URI once ECR shows it.
+        """Make an image of these shell scripts and push it; return its URI, which ECR knows at once.
 
         :param programs: name in ``/usr/local/bin`` → text
         :param changes: Dockerfile instructions, for example an ENTRYPOINT
@@ -82,12 +83,8 @@ class DockerCloud(LocalCloud):
         if repository not in [found["repositoryName"] for found in ecr.describe_repositories()["repositories"]]:
             ecr.create_repository(repositoryName=repository)
         digest = self.push_only(repository, programs, changes, tag)
-
-        def shown() -> bool:
-            images = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])["images"]
-            return bool(images) and images[0]["imageId"]["imageDigest"] == digest
-
-        wait_until(shown, f"ECR shows {digest}")
+        (image,) = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])["images"]
+        assert image["imageId"]["imageDigest"] == digest
         return f"{REGISTRY}/{repository}:{tag}"
 
     def push_only(
@@ -197,31 +194,40 @@ class DockerCloud(LocalCloud):
 
 
 @contextmanager
-def docker_cloud(directory: Path, *, owner: tuple[int, int] | None = None) -> Iterator[DockerCloud]:
-    """Run a local AWS with the Docker engine, and a registry that tells it of pushes, until the block ends."""
+def docker_cloud(
+    directory: Path,
+    *,
+    owner: tuple[int, int] | None = None,
+    build_options: Sequence[str] = (),
+    registry_runs: bool = True,
+) -> Iterator[DockerCloud]:
+    """Run a local AWS with the Docker engine, and the registry that is its ECR's data plane, until the block ends."""
     registry = f"127.0.0.1:{_free_port()}"
     engines: list[DockerEngine] = []
 
     def make_backing(cloud: Cloud) -> Backing:
         engines.append(DockerEngine(cloud, registry, owner=owner))
-        return Backing(engines[0], routes={EVENTS_PATH: RegistryEvents(cloud, registry)})
+        return docker_backing(cloud, engines[0], registry, build_options)
 
     client = docker.from_env()
-    with LocalAws(make_backing, directory / "state", stop_grace_seconds=2.0, startup_timeout_seconds=20.0) as aws:
+    aws = LocalAws(make_backing, directory / "state", stop_grace_seconds=2.0, startup_timeout_seconds=20.0)
+    with running_registry(directory, registry) if registry_runs else nullcontext(), aws:
         cloud = aws.cloud
-        with _running_registry(directory, registry, cloud.endpoint_url):
-            yield DockerCloud(cloud.endpoint_url, cloud.region, engines[0], cloud.state_dir, cloud, registry, client)
+        yield DockerCloud(cloud.endpoint_url, cloud.region, engines[0], cloud.state_dir, cloud, registry, client)
     for image in client.api.images():
         for name in [*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())]:
             if name.startswith(f"{registry}/"):
-                client.api.remove_image(name, force=True)
+                # The last of its tags takes an image's digest along.
+                with suppress(docker.errors.ImageNotFound):
+                    client.api.remove_image(name, force=True)
     client.close()
 
 
 @contextmanager
-def _running_registry(directory: Path, address: str, endpoint_url: str) -> Iterator[None]:
+def running_registry(directory: Path, address: str) -> Iterator[None]:
+    """Run a registry at this address until the block ends; its content stays in the directory."""
     file = directory / "registry.json"
-    file.write_text(registry_configuration(address, directory / "registry", endpoint_url))
+    file.write_text(registry_configuration(address, directory / "registry"))
     with (directory / "registry.log").open("w") as log:
         process = subprocess.Popen(["docker-registry", "serve", str(file)], stdout=log, stderr=log)
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from local_aws.assembly import Backing, LocalAws
+from local_aws.codebuild.docker_tool import stand_in
 from local_aws.codebuild.service import CodeBuildService
 from local_aws.engine_process import ProcessEngine
 from local_aws.image_store import BuildRequest, Image, ImageStore
@@ -86,7 +87,7 @@ def process_cloud(directory: Path, *, startup_timeout_seconds: float = 5.0) -> I
     def make_backing(cloud: Cloud) -> Backing:
         stores.append(ImageStore(cloud.state_dir / "images", directory / "cache"))
         engines.append(ProcessEngine(cloud, stores[0]))
-        return Backing(engines[0], [CodeBuildService(cloud, stores[0])])
+        return Backing(engines[0], [CodeBuildService(cloud, stand_in(stores[0]))])
 
     aws = LocalAws(make_backing, directory / "state", startup_timeout_seconds=startup_timeout_seconds)
     with aws:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from local_aws.cloud import Cloud
-    from local_aws.image_store import ImageStore
+    from local_aws.codebuild.docker_tool import DockerTool
     from local_aws.service import Operation, Request, Response
 
 __all__ = ["Builds"]
@@ -68,13 +68,13 @@ class Builds:
     """All builds.
 
     :param projects: what they are builds of
-    :param images: where the stand-in for Docker keeps what it builds
+    :param docker: what ``docker`` is in builds
     """
 
-    def __init__(self, cloud: Cloud, projects: Projects, images: ImageStore) -> None:
+    def __init__(self, cloud: Cloud, projects: Projects, docker: DockerTool) -> None:
         self._cloud = cloud
         self._projects = projects
-        self._images = images
+        self._docker = docker
         self._directory = cloud.state_dir / "builds"
         self._register = ProcessRegister(self._directory / "running")
         self._builds: dict[str, _Build] = {}
@@ -159,7 +159,7 @@ class Builds:
             self._register,
             LogStream(self._cloud, *log_names),
             self._directory / identity,
-            self._variables(record.describe(), self._directory / identity / "logins"),
+            self._variables(record.describe(), self._directory / identity),
             own,
             source,
             timeout,
@@ -179,7 +179,7 @@ class Builds:
             "cloudWatchLogs": {"status": "ENABLED"},
         }
 
-    def _variables(self, build: Mapping[str, Any], logins: Path) -> dict[str, str]:
+    def _variables(self, build: Mapping[str, Any], directory: Path) -> dict[str, str]:
         """Return what every command of a build has, besides its own variables and those of the buildspec."""
         kept = {
             name: value
@@ -208,9 +208,10 @@ class Builds:
             "CODEBUILD_CI": "true",
             "LOCAL_AWS_PYTHON": sys.executable,
             "LOCAL_AWS_SOURCE": str(_BIN.parents[2]),
-            "LOCAL_AWS_IMAGES": str(self._images.directory),
-            "LOCAL_AWS_CACHE": str(self._images.cache_dir),
-            "LOCAL_AWS_LOGINS": str(logins),
+            "LOCAL_AWS_DOCKER": self._docker.module,
+            "LOCAL_AWS_LOGINS": str(directory / "logins"),
+            "DOCKER_CONFIG": str(directory / "docker"),
+            **self._docker.variables,
         }
 
     def _batch_get(self, request: Request) -> Response:

@@ -11,11 +11,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import boto3
 import botocore.config
 
+from local_aws.codebuild.docker_login import CommandError, DockerParser, log_in, require_login
 from local_aws.container import ContainerError
 from local_aws.image.dockerfile import DockerfileError
 from local_aws.image.environment import PackageError
@@ -26,25 +27,13 @@ from local_aws.image_store import BuildRequest, Image, ImageStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["CommandError", "main"]
+__all__ = ["main"]
 
 _NAME = "docker (stand-in of the local AWS; there is no container engine here)"
 _IGNORED_FLAGS = ("--pull", "--no-cache", "--rm", "--force-rm", "--quiet", "-q", "--load", "--compress")
 _IGNORED_OPTIONS = (
     "--platform --cache-from --cache-to --label --network --progress --provenance --sbom --memory --shm-size --output"
 )
-
-
-class CommandError(Exception):
-    """What the command says before it ends with exit code 1."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Say who refuses, since users expect the real command."""
-
-    def error(self, message: str) -> NoReturn:
-        text = f"{message}; this stand-in knows `{self.format_usage().removeprefix('usage: ').strip()}`"
-        raise CommandError(" ".join(text.split()))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _build(arguments: list[str]) -> None:
-    parser = _Parser(prog="docker build", add_help=False)
+    parser = DockerParser(prog="docker build", add_help=False)
     parser.add_argument("-t", "--tag", action="append", default=[])
     parser.add_argument("-f", "--file", type=Path)
     parser.add_argument("--build-arg", action="append", default=[])
@@ -95,7 +84,7 @@ def _build_arguments(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _tag(arguments: list[str]) -> None:
-    parser = _Parser(prog="docker tag", add_help=False)
+    parser = DockerParser(prog="docker tag", add_help=False)
     parser.add_argument("source")
     parser.add_argument("target")
     options = parser.parse_args(arguments)
@@ -103,17 +92,12 @@ def _tag(arguments: list[str]) -> None:
 
 
 def _push(arguments: list[str]) -> None:
-    parser = _Parser(prog="docker push", add_help=False)
+    parser = DockerParser(prog="docker push", add_help=False)
     parser.add_argument("-q", "--quiet", action="store_true")
     parser.add_argument("name")
     name = _full_name(parser.parse_args(arguments).name)
     reference = ImageReference.parse(name)
-    if reference.registry not in _logins():
-        message = (
-            f"no basic auth credentials for {reference.registry}; first run "
-            f"`aws ecr get-login-password | docker login --username AWS --password-stdin {reference.registry}`"
-        )
-        raise CommandError(message)
+    require_login(reference.registry)
     image = _find(name)
     _say(f"The push refers to repository [{reference.registry}/{reference.repository}]")
     ecr = boto3.client("ecr", config=botocore.config.Config(proxies={}))
@@ -122,33 +106,18 @@ def _push(arguments: list[str]) -> None:
 
 
 def _login(arguments: list[str]) -> None:
-    parser = _Parser(prog="docker login", add_help=False)
-    parser.add_argument("-u", "--username", required=True)
-    parser.add_argument("-p", "--password")
-    parser.add_argument("--password-stdin", action="store_true")
-    parser.add_argument("registry")
-    options = parser.parse_args(arguments)
-    password = sys.stdin.read().strip() if options.password_stdin else options.password
-    if options.username != "AWS" or not password:
-        message = (
-            f"login to {options.registry} failed: ECR takes user AWS with a password from `aws ecr get-login-password`"
-        )
-        raise CommandError(message)
-    registry = options.registry.removeprefix("https://").strip("/")
-    file = _login_file()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join({*_logins(), registry}))
+    log_in(arguments)
     _say("Login Succeeded")
 
 
 def _images(arguments: list[str]) -> None:
-    _Parser(prog="docker images", add_help=False).parse_args(arguments)
+    DockerParser(prog="docker images", add_help=False).parse_args(arguments)
     for name, digest in _store().references():
         _say(f"{name}  {digest[7:19]}")
 
 
 def _inspect(arguments: list[str]) -> None:
-    parser = _Parser(prog="docker inspect", add_help=False)
+    parser = DockerParser(prog="docker inspect", add_help=False)
     parser.add_argument("name")
     name = _full_name(parser.parse_args(arguments).name)
     image = _find(name)
@@ -202,15 +171,6 @@ def _full_name(name: str) -> str:
 
 def _store() -> ImageStore:
     return ImageStore(Path(os.environ["LOCAL_AWS_IMAGES"]), Path(os.environ["LOCAL_AWS_CACHE"]))
-
-
-def _login_file() -> Path:
-    return Path(os.environ["LOCAL_AWS_LOGINS"])
-
-
-def _logins() -> list[str]:
-    file = _login_file()
-    return file.read_text().splitlines() if file.is_file() else []
 
 
 def _say(text: str) -> None:

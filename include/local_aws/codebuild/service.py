@@ -9,7 +9,7 @@ from local_aws.codebuild.project import Projects
 
 if TYPE_CHECKING:
     from local_aws.cloud import Cloud
-    from local_aws.image_store import ImageStore
+    from local_aws.codebuild.docker_tool import DockerTool
     from local_aws.service import Operation
 
 __all__ = ["CodeBuildService"]
@@ -19,14 +19,14 @@ class CodeBuildService:
     """CodeBuild.
 
     :param cloud: where the other services are
-    :param images: where ``docker build`` puts images; the process engine runs them from there
+    :param docker: what ``docker`` is in builds
     """
 
     service_name = "codebuild"
 
-    def __init__(self, cloud: Cloud, images: ImageStore) -> None:
+    def __init__(self, cloud: Cloud, docker: DockerTool) -> None:
         projects = Projects(cloud)
-        self._builds = Builds(cloud, projects, images)
+        self._builds = Builds(cloud, projects, docker)
         self.operations: dict[str, Operation] = {**projects.operations, **self._builds.operations}
 
     def start(self) -> None:

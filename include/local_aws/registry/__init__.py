@@ -1,1 +1,1 @@
-"""ECR's data plane: the Docker registry that has the images' content, and how ECR learns of what is pushed there."""
+"""ECR's data plane: the Docker registry that has the images' content, and how ECR shows what is there."""

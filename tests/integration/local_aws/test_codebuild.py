@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.exceptions
 import pytest
 
+from local_aws.codebuild.docker_tool import stand_in
 from local_aws.codebuild.service import CodeBuildService
 from local_aws.container import Launch
 from tests.support.process_cloud import DOCKERFILE, REGISTRY, ProcessCloud, is_alive, process_cloud, wait_until
@@ -432,7 +433,7 @@ def test_a_start_reaps_builds_of_an_earlier_life_and_a_constructor_does_not(
     note.parent.mkdir(parents=True)
     note.write_text("{}")
 
-    service = CodeBuildService(earlier, cloud.images)
+    service = CodeBuildService(earlier, stand_in(cloud.images))
     existed = note.exists()
     service.start()
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from local_aws.codebuild.docker_tool import stand_in
 from local_aws.codebuild.service import CodeBuildService
 from local_aws.image_store import ImageStore
 from tests.support.local_cloud import LocalCloud, local_cloud
@@ -35,7 +36,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """One local AWS for the tests of this module."""
 
     def codebuild(cloud: Cloud) -> list[Service]:
-        return [CodeBuildService(cloud, ImageStore(cloud.state_dir / "images", cloud.state_dir / "cache"))]
+        images = ImageStore(cloud.state_dir / "images", cloud.state_dir / "cache")
+        return [CodeBuildService(cloud, stand_in(images))]
 
     with local_cloud(tmp_path_factory.mktemp("cloud"), services=codebuild) as running:
         yield running

@@ -209,23 +209,3 @@ def test_a_server_refuses_addresses_that_others_can_reach(monkeypatch: pytest.Mo
     for host in ("0.0.0.0", "192.168.1.1", "::"):  # noqa: S104 - that it is refused is the point
         with pytest.raises(ValueError, match="may be reached from other machines"):
             HttpServer(host=host)
-
-
-def test_a_route_of_our_own_takes_what_is_posted() -> None:
-    """It gets the bytes as they came; its refusal has AWS's form; nothing else than POST is taken."""
-    posted: list[bytes] = []
-
-    def take(body: bytes) -> None:
-        posted.append(body)
-        if body == b"bad":
-            raise AwsError("ValidationException", "no envelope")
-
-    gateway = Gateway(_fallback)
-    gateway.register_route("/_local/things", take)
-    client = Client(gateway)
-
-    answers = [client.post("/_local/things", data=body).status_code for body in (b"good", b"bad")]
-
-    assert answers == [200, 400]
-    assert posted == [b"good", b"bad"]
-    assert client.get("/_local/things").status_code == 405

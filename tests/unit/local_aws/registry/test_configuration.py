@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_it_sends_events_to_the_local_aws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Address, directory and target are those that were asked for."""
-    main(["--address", "127.0.0.1:5001", "--storage", str(tmp_path), "--endpoint-url", "http://127.0.0.1:4570"])
+def test_it_says_where_the_registry_listens_and_keeps_its_content(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Address and directory are those that were asked for, and images can be deleted."""
+    main(["--address", "127.0.0.1:5001", "--storage", str(tmp_path)])
 
     configuration = json.loads(capsys.readouterr().out)
-    (endpoint,) = configuration["notifications"]["endpoints"]
     assert configuration["http"] == {"addr": "127.0.0.1:5001"}
     assert configuration["storage"]["filesystem"] == {"rootdirectory": str(tmp_path)}
-    assert endpoint["url"] == "http://127.0.0.1:4570/_local/registry-events"
+    assert configuration["storage"]["delete"] == {"enabled": True}

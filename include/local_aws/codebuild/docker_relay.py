@@ -1,0 +1,212 @@
+"""Hands ``docker`` in builds over to the real command, with ECR's images where the registry has them.
+
+Owns what is done before and after the real command: options, names, login, and the refusals that ECR would have
+answered to a push. Must not know what the engine does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import boto3
+import botocore.config
+from botocore.exceptions import ClientError
+
+from local_aws.codebuild.docker_login import CommandError, log_in, require_login
+from local_aws.codebuild.docker_name import DockerNames
+from local_aws.container import ContainerError
+from local_aws.image_reference import ImageReference
+from local_aws.registry.client import Registry, RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["main"]
+
+_NAME = "docker (as the local AWS runs it)"
+_OWN_DIRECTORY = Path(__file__).with_name("bin")
+_GROUPS = frozenset({"builder", "buildx", "image"})
+_SPEAKING = frozenset({"build", "history", "images", "inspect", "ls", "pull", "push", "tag"})
+"""Commands that print text with names. The output of others, such as ``save``, is not touched."""
+_MIRROR_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+_NO_PROGRAM = 127
+"""A shell's exit code for a command that it does not find."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line, without the leading ``docker``; return the exit code."""
+    names = DockerNames(os.environ["LOCAL_AWS_ECR_HOST"], os.environ["LOCAL_AWS_REGISTRY"])
+    program = shutil.which("docker", path=_path_without_us())
+    if program is None:
+        sys.stderr.write(
+            f"{_NAME}: there is no docker command on PATH; install Docker's command line, or start the local AWS "
+            "with --engine process\n"
+        )
+        return _NO_PROGRAM
+    try:
+        return _Command(program, list(arguments), names).run()
+    except (CommandError, ContainerError, RegistryError) as error:
+        sys.stderr.write(f"{_NAME}: {error}\n")
+        return 1
+
+
+def _path_without_us() -> str:
+    parts = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(part for part in parts if Path(part) != _OWN_DIRECTORY)
+
+
+class _Command:
+    """One command line on its way to the real program.
+
+    :param program: path of the real ``docker``
+    """
+
+    def __init__(self, program: str, arguments: list[str], names: DockerNames) -> None:
+        self._program = program
+        self._names = names
+        self._group = arguments[:1] if arguments[:1] and arguments[0] in _GROUPS else []
+        rest = arguments[len(self._group) :]
+        self._verb, self._rest = (rest[0], rest[1:]) if rest else ("", [])
+
+    def run(self) -> int:
+        """Run it and return its exit code.
+
+        :raises CommandError: ECR would refuse it
+        """
+        _prepare_configuration(self._names.registry)
+        if self._verb == "login" and self._names.ecr_host in [_host(word) for word in self._rest]:
+            log_in(self._rest)
+            sys.stdout.write("Login Succeeded\n")
+            return 0
+        if self._verb == "build":
+            return self._build()
+        if self._verb == "push":
+            return self._push()
+        return self._execute(self._rest)
+
+    def _build(self) -> int:
+        options = shlex.split(os.environ.get("LOCAL_AWS_DOCKER_BUILD_OPTIONS", ""))
+        # Without a value the real command takes it from the environment; a Dockerfile without that ARG ignores it.
+        mirrors = [option for name in _MIRROR_VARIABLES if os.environ.get(name) for option in ("--build-arg", name)]
+        with self._translated_dockerfile() as dockerfile:
+            # Of one option given twice Docker takes the last.
+            return self._execute([*mirrors, *options, *self._rest, *dockerfile])
+
+    @contextmanager
+    def _translated_dockerfile(self) -> Iterator[list[str]]:
+        """Yield the options that name a Dockerfile whose images come from the registry; none if it needs no change."""
+        file = _dockerfile(self._rest)
+        text = file.read_text(encoding="utf-8", errors="surrogateescape") if file else ""
+        translated = self._names.dockerfile_to_engine(text)
+        if translated == text:
+            yield []
+            return
+        with tempfile.NamedTemporaryFile(dir=os.environ["DOCKER_CONFIG"], prefix="Dockerfile-") as copy:
+            copy.write(translated.encode(errors="surrogateescape"))
+            copy.flush()
+            yield ["--file", copy.name]
+
+    def _push(self) -> int:
+        pushed = [ImageReference.parse(word) for word in self._rest if word.startswith(f"{self._names.ecr_host}/")]
+        ecr = boto3.client("ecr", config=botocore.config.Config(proxies={}))
+        for reference in pushed:
+            require_login(reference.registry)
+            _require_repository(ecr, reference)
+        code = self._execute(self._rest)
+        if code == 0:
+            for reference in pushed:
+                self._require_shown(ecr, reference)
+        return code
+
+    def _require_shown(self, ecr: Any, reference: ImageReference) -> None:
+        """Fail when ECR keeps what an immutable tag named before; the registry knows no such rule."""
+        tag = reference.tag or "latest"
+        manifest = Registry(os.environ["LOCAL_AWS_REGISTRY_FROM_HERE"]).manifest(reference.repository, tag)
+        shown = ecr.describe_images(repositoryName=reference.repository, imageIds=[{"imageTag": tag}])["imageDetails"]
+        if manifest and shown[0]["imageDigest"] != manifest.digest:
+            message = (
+                f"tag invalid: The image tag '{tag}' already exists in the '{reference.repository}' repository and "
+                "cannot be overwritten because the tag is immutable."
+            )
+            raise CommandError(message)
+
+    def _execute(self, rest: Sequence[str]) -> int:
+        words = [*self._group, *([self._verb] if self._verb else []), *rest]
+        pipe = subprocess.PIPE if self._verb in _SPEAKING else None
+        process = subprocess.Popen([self._program, *map(self._names.to_engine, words)], stdout=pipe, stderr=pipe)
+        pumps = [
+            threading.Thread(target=self._pump, args=streams)
+            for streams in ((process.stdout, sys.stdout.buffer), (process.stderr, sys.stderr.buffer))
+            if streams[0] is not None
+        ]
+        for pump in pumps:
+            pump.start()
+        for pump in pumps:
+            pump.join()
+        code = process.wait()
+        return 128 - code if code < 0 else code
+
+    def _pump(self, source: IO[bytes], target: IO[bytes]) -> None:
+        """Pass on each line as it comes."""
+        for line in source:
+            target.write(self._names.to_ecr(line))
+            target.flush()
+
+
+def _host(word: str) -> str:
+    return word.removeprefix("https://").rstrip("/")
+
+
+def _dockerfile(arguments: Sequence[str]) -> Path | None:
+    """Return the Dockerfile that a ``docker build`` reads; None when it is not a file, but standard input or a URL."""
+    for position, word in enumerate(arguments):
+        if word in {"-f", "--file"} and position + 1 < len(arguments):
+            return _file(Path(arguments[position + 1]))
+        if word.startswith("--file="):
+            return _file(Path(word.partition("=")[2]))
+    contexts = (_file(Path(word) / "Dockerfile") for word in arguments if not word.startswith("-"))
+    return next((file for file in contexts if file), None)
+
+
+def _file(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _require_repository(ecr: Any, reference: ImageReference) -> None:
+    try:
+        ecr.describe_repositories(repositoryNames=[reference.repository])
+    except ClientError as error:
+        registry = reference.registry.partition(".")[0]
+        message = (
+            f"name unknown: The repository with name '{reference.repository}' does not exist in the registry with id "
+            f"'{registry}' ({error.response['Error']['Code']})"
+        )
+        raise CommandError(message) from error
+
+
+def _prepare_configuration(registry: str) -> None:
+    """Make the build's own Docker configuration, once, so that nothing is read from or written to the user's."""
+    directory = Path(os.environ["DOCKER_CONFIG"])
+    file = directory / "config.json"
+    if file.exists():
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    # With no entry at all, Docker would look for the machine's keychain and write logins there.
+    file.write_text(json.dumps({"auths": {registry: {}}}))
+    plugins = Path.home() / ".docker" / "cli-plugins"
+    if plugins.is_dir():
+        (directory / "cli-plugins").symlink_to(plugins)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
