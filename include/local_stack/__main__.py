@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from local_stack.engine import REGISTRY_IMAGE, EngineChoice, EngineWish, choose_engine
 from local_stack.errors import StackError
 from local_stack.home import Home
 from local_stack.phase import Phases
@@ -49,6 +50,17 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     top = argparse.ArgumentParser(prog="local_stack", description=__doc__.splitlines()[0] if __doc__ else None)
     top.add_argument("--home", type=Path, default=Home().root, help="folder for all that the stack makes")
+    top.add_argument("--engine", default=os.environ.get("ENGINE"), help="docker or process; variable ENGINE")
+    top.add_argument(
+        "--docker-build-options",
+        default=os.environ.get("DOCKER_BUILD_OPTIONS", ""),
+        help="shell words added to every docker build; variable DOCKER_BUILD_OPTIONS",
+    )
+    top.add_argument(
+        "--registry-image",
+        default=os.environ.get("REGISTRY_IMAGE", REGISTRY_IMAGE),
+        help="image of a registry, where there is no docker-registry on PATH; variable REGISTRY_IMAGE (%(default)s)",
+    )
     commands = top.add_subparsers(required=True)
     run = commands.add_parser("run", help="retrain once on the local AWS, show the result, stop everything")
     run.add_argument("--conf", type=json.loads, default={}, help='params of the run as JSON, e.g. {"epochs": 5}')
@@ -60,10 +72,17 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def chosen_engine(options: argparse.Namespace) -> EngineChoice:
+    """Choose what runs containers and say it."""
+    choice = choose_engine(EngineWish(options.engine, options.registry_image, options.docker_build_options))
+    print(f"engine  {choice.name} ({choice.reason})")
+    return choice
+
+
 def run_once(options: argparse.Namespace) -> int:
     """Retrain once."""
     phases = Phases()
-    with running_stack(Home(options.home), phases) as stack:
+    with running_stack(Home(options.home), phases, engine=chosen_engine(options)) as stack:
         print(f"{'':<4}local AWS at {stack.aws_endpoint}, Airflow at {stack.airflow.address}")
         run_id = stack.airflow.trigger(DAG_ID, datetime.now(timezone.utc).isoformat(), options.conf)
         with phases.phase("retraining run"):
@@ -81,7 +100,8 @@ def results(stack: Stack, run_id: str) -> dict[str, Any]:
 
 def stay_up(options: argparse.Namespace) -> int:
     """Keep the stack up until someone interrupts it."""
-    with running_stack(Home(options.home), Phases(), port=options.port, scheduled=options.scheduled) as stack:
+    settings = {"engine": chosen_engine(options), "port": options.port, "scheduled": options.scheduled}
+    with running_stack(Home(options.home), Phases(), **settings) as stack:
         partitions = stack.account.partitions
         print(f"""
 Airflow      {stack.airflow.address}/dags/{DAG_ID}   (no password: it listens on this machine only)

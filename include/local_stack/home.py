@@ -27,7 +27,8 @@ class Home:
     """The folders and files of one stack.
 
     :param root: the folder that holds all of it; ``.local`` of the checkout unless a test says otherwise
-    :param cache: what outlives a stack, and may be shared: the environments that container images were given
+    :param cache: what outlives a stack, and may be shared: the environments that container images were given, and
+        the registry's content
     """
 
     root: Path = CHECKOUT / ".local"
@@ -57,6 +58,11 @@ class Home:
     def aws_state(self) -> Path:
         """What the local AWS keeps while it lives."""
         return self.root / "aws"
+
+    @property
+    def registry(self) -> Path:
+        """The registry's content and port, for runs with Docker."""
+        return self.cache / "registry"
 
     @property
     def processes(self) -> Path:

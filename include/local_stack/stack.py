@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING
 
 from local_stack.airflow_api import AirflowApi
 from local_stack.airflow_parts import airflow_command, airflow_environment, part_commands
+from local_stack.engine import PROCESS, EngineChoice
 from local_stack.errors import PartFailedError
 from local_stack.home import CHECKOUT, Home
 from local_stack.port import LOOPBACK, free_port
 from local_stack.process import Processes, last_lines
+from local_stack.registry import RegistryPart
 from local_stack.seed import REGION, VARIABLE, Account, seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from local_stack.phase import Phases
 
@@ -53,10 +55,17 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    home: Home, phases: Phases, *, port: int = 0, scheduled: bool = False, settings: Mapping[str, str] | None = None
+    home: Home,
+    phases: Phases,
+    *,
+    engine: EngineChoice = PROCESS,
+    port: int = 0,
+    scheduled: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """Start the local AWS and Airflow, yield them ready for a run, and leave no process behind.
 
+    :param engine: what runs containers
     :param port: of Airflow's UI, 0 for any that is free
     :param scheduled: whether the DAG also runs on its schedule
     :param settings: further settings of Airflow, as ``SECTION__KEY``
@@ -66,11 +75,15 @@ def running_stack(
         processes = Processes(home.processes, home.logs)
         processes.reap()
         home.clear()
+        registry = RegistryPart(home, engine) if engine.name == "docker" else None
         airflow_port = free_port(port)
         home.note_holder(f"Airflow at http://{LOOPBACK}:{airflow_port}, stack process {os.getpid()}")
         try:
+            if registry is not None:
+                with phases.phase("registry"):
+                    start_registry(registry, processes)
             with phases.phase("local AWS"):
-                aws_endpoint = start_aws(home, processes)
+                aws_endpoint = start_aws(home, processes, engine_options(engine, registry))
             environment = airflow_environment(
                 home, os.environ, port=airflow_port, aws_endpoint=aws_endpoint, region=REGION, scheduled=scheduled
             )
@@ -85,6 +98,8 @@ def running_stack(
         finally:
             with phases.phase("stop"):
                 processes.stop()
+                if registry is not None:
+                    registry.remove()
 
 
 def prepare_database(home: Home, environment: dict[str, str]) -> None:
@@ -114,12 +129,27 @@ def start_airflow(processes: Processes, environment: dict[str, str], port: int) 
     return AirflowApi(environment["AIRFLOW__API__BASE_URL"])
 
 
-def start_aws(home: Home, processes: Processes) -> str:
+def start_registry(registry: RegistryPart, processes: Processes) -> None:
+    """Start the registry and wait until it answers."""
+    registry.remove()
+    processes.start("registry", registry.command(), os.environ, CHECKOUT)
+    wait_for(registry.answers, processes, f"the registry answers at {registry.address}")
+
+
+def engine_options(engine: EngineChoice, registry: RegistryPart | None) -> list[str]:
+    """Return the options by which the local AWS learns of its engine."""
+    if registry is None:
+        return ["--engine", engine.name]
+    # With an equals sign, since the value begins with a dash itself.
+    return ["--engine", engine.name, "--registry", registry.address, f"--docker-build-options={engine.build_options}"]
+
+
+def start_aws(home: Home, processes: Processes, options: Sequence[str]) -> str:
     """Start the local AWS on a port that it takes itself; return its URL once it answers."""
     ready = home.root / "aws-ready.json"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "local_aws", "--port", "0", "--region", REGION, "--ready-file", str(ready)]
-    command += ["--state-dir", str(home.aws_state), "--cache-dir", str(home.cache)]
+    command += ["--state-dir", str(home.aws_state), "--cache-dir", str(home.cache), *options]
     # pip's settings have to reach the image builds; a profile or region of the user's must not
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     processes.start("local-aws", command, environment | {"PYTHONPATH": str(CHECKOUT / "include")}, CHECKOUT)

@@ -34,7 +34,12 @@ def test_make_test_runs_all_suites() -> None:
 def test_make_ui_stays_up_until_ctrl_c() -> None:
     """It prints the address of the DAG, and ends everything when the terminal interrupts it."""
     process = subprocess.Popen(
-        command("make ui").split(), cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command("make ui").split(),
+        cwd=CHECKOUT,
+        env=os.environ | {"ENGINE": "process"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout
     said = []

@@ -40,7 +40,7 @@ def uses(process: psutil.Process, home: Path) -> bool:
 def kept_up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Return a stack that was started by ``ui`` and says that it is up."""
     command = [sys.executable, "-m", "local_stack", "--home", str(tmp_path), "ui"]
-    environment = dict(os.environ) | {"PYTHONPATH": "include"}
+    environment = dict(os.environ) | {"PYTHONPATH": "include", "ENGINE": "process"}
     process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         for line in process.stdout or []:

@@ -90,6 +90,8 @@ class FakeDocker(BaseAdapter):
     def _answer(self, path: str, query: dict[str, str], request: requests.PreparedRequest) -> tuple[int, bytes]:
         if path == "version":
             return 200, _json({"ApiVersion": "1.41", "Os": "linux", "Arch": "amd64"})
+        if path == "_ping":
+            return 200, b"OK"
         if path == "build":
             return self._build(query, request)
         if path == "images/create":

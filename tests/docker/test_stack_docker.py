@@ -1,0 +1,119 @@
+"""The one command with Docker, as a new user types it, twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import docker
+import psutil
+import pytest
+
+from local_aws.docker_engine.leftover import label_of
+from local_stack.engine import EngineWish, choose_engine
+from local_stack.errors import StackError
+from local_stack.home import CHECKOUT, Home
+from tests.support.process_cloud import wait_until
+from tests.support.readme import command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.timeout(1800)
+
+REPOSITORY = "sagemaker-retrain"
+
+
+def build_options() -> str:
+    """Return what a machine that can pull no image gives to its builds."""
+    base = os.environ.get("BASE_IMAGE")
+    return f"--build-arg BASE_IMAGE={base}" if base else ""
+
+
+@pytest.fixture(scope="module")
+def outputs() -> tuple[str, str]:
+    """Return what ``make run`` prints the first time, with an empty registry, and the second time."""
+    try:
+        choose_engine(EngineWish("docker", build_options=build_options()))
+    except StackError as error:
+        (pytest.fail if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip)(str(error))
+    shutil.rmtree(Home().registry, ignore_errors=True)
+    return run(), run()
+
+
+def run() -> str:
+    """Run the README's command with Docker; it has to end with success."""
+    made = subprocess.run(
+        command("make run").split(),
+        cwd=CHECKOUT,
+        env=os.environ | {"ENGINE": "docker", "DOCKER_BUILD_OPTIONS": build_options()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert made.stdout.startswith("engine  docker (")
+    return made.stdout
+
+
+@pytest.fixture
+def engine() -> Iterator[Any]:
+    """Return a client of the engine."""
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+def digest(output: str) -> str:
+    """Return the digest that ECR gave."""
+    (found,) = re.findall(rf"^image .*/{REPOSITORY}@(sha256:[0-9a-f]{{64}})$", output, re.MULTILINE)
+    return str(found)
+
+
+def test_the_image_of_ecr_is_the_one_that_ran(outputs: tuple[str, str], engine: Any) -> None:
+    """The engine has pulled, by ECR's digest, an image that can train and serve; the registry holds the same."""
+    address = f"127.0.0.1:{(Home().registry / 'port').read_text()}"
+    image = engine.api.inspect_image(f"{address}/{REPOSITORY}@{digest(outputs[0])}")
+    revisions = Home().registry / "storage" / "docker/registry/v2/repositories" / REPOSITORY / "_manifests/revisions"
+
+    assert image["Config"]["WorkingDir"] == "/opt/program"
+    assert [path.name for path in (revisions / "sha256").iterdir()] == [digest(outputs[0]).partition(":")[2]]
+
+
+def test_the_second_run_builds_nothing(outputs: tuple[str, str]) -> None:
+    """The first waits for its build, the second does not; it starts no build, and runs the same image."""
+    waited = [bool(re.search(r"^  \. build_push_image +deferred$", output, re.MULTILINE)) for output in outputs]
+    log = "".join(path.read_text() for path in (Home().airflow / "logs").rglob("*task_id=build_push_image/*.log"))
+
+    assert waited == [True, False]
+    assert digest(outputs[0]) == digest(outputs[1])
+    assert not (Home().aws_state / "builds").exists()
+    assert "nothing to build" in log
+
+
+def test_every_record_is_answered(outputs: tuple[str, str]) -> None:
+    """Training and serving in containers give what they give as processes."""
+    for output in outputs:
+        answers = re.findall(r"^ +\d+ +\S+ +\S+ +(yes|NO)$", output, re.MULTILINE)
+        assert len(answers) == 30
+        assert answers.count("yes") >= 27
+
+
+def test_nothing_is_left(outputs: tuple[str, str], engine: Any) -> None:
+    """No container, no network and no process of the stack outlives it."""
+    selection = {"label": f"local-aws={label_of(Home().aws_state)}"}
+
+    def left() -> list[Any]:
+        found = [*engine.containers.list(all=True, filters=selection), *engine.networks.list(filters=selection)]
+        return found + [process for process in psutil.process_iter(["cmdline"]) if uses_home(process)]
+
+    wait_until(lambda: not left(), "nothing is left", 30)
+
+
+def uses_home(process: psutil.Process) -> bool:
+    """Tell whether a process's command names the folder of the stack."""
+    return any(str(Home().root) in word for word in process.info["cmdline"] or ())
