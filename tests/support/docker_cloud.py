@@ -20,6 +20,7 @@ import urllib3
 
 from local_aws.assembly import LocalAws
 from local_aws.backing import docker_backing
+from local_aws.docker_engine.own_container import OwnContainer
 from local_aws.engine_docker import DockerEngine, answers
 from local_aws.registry.configuration import registry_configuration
 from tests.support.local_cloud import LocalCloud
@@ -200,13 +201,18 @@ def docker_cloud(
     owner: tuple[int, int] | None = None,
     build_options: Sequence[str] = (),
     registry_runs: bool = True,
+    network: str | None = None,
 ) -> Iterator[DockerCloud]:
-    """Run a local AWS with the Docker engine, and the registry that is its ECR's data plane, until the block ends."""
+    """Run a local AWS with the Docker engine, and the registry that is its ECR's data plane, until the block ends.
+
+    :param network: engine's id of the network on which the local AWS is, as if it ran in a container itself
+    """
     registry = f"127.0.0.1:{_free_port()}"
     engines: list[DockerEngine] = []
 
     def make_backing(cloud: Cloud) -> Backing:
-        engines.append(DockerEngine(cloud, registry, owner=owner))
+        own = OwnContainer({cloud.state_dir: cloud.state_dir}, network) if network else None
+        engines.append(DockerEngine(cloud, registry, owner=owner, own=own))
         return docker_backing(cloud, engines[0], registry, build_options)
 
     client = docker.from_env()
