@@ -103,15 +103,16 @@ class ComposeStack:
             self._run([*command, "--file", str(_IMAGES / name / "Dockerfile"), str(CHECKOUT)])
         self.compose("build", "secrets")
 
-    def up(self, *services: str, workers: int = 0) -> None:
-        """Start the stack, or change it to this, and return when every part is healthy.
+    def up(self, workers: int = 0) -> None:
+        """Start the stack, or change it to this, and return when every part is healthy; harmless when it is so.
 
-        :param services: only these, with what they depend on
         :param workers: with CeleryExecutor when there are any
         """
+        if self.containers("scheduler") and self._workers == workers and self._is_healthy():
+            return
         self._workers = workers
         scale = ["--scale", f"worker={workers}"] if workers else []
-        self.compose("up", "--detach", *scale, *services)
+        self.compose("up", "--detach", *scale)
         self.wait_for(self._is_healthy, "every part is healthy", _HEALTHY_SECONDS)
 
     def down(self, *options: str) -> None:
