@@ -13,6 +13,7 @@ import secrets
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -125,7 +126,9 @@ class ComposeStack:
         for image in self.engine.api.images():
             for name in [*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())]:
                 if name.startswith(f"127.0.0.1:{self.registry_port}/"):
-                    self.engine.api.remove_image(name, force=True)
+                    # The last of its tags takes an image's digest along.
+                    with suppress(docker.errors.ImageNotFound):
+                        self.engine.api.remove_image(name, force=True)
         self.engine.close()
 
     def compose(self, *arguments: str) -> str:
@@ -179,7 +182,7 @@ class ComposeStack:
         try:
             AirflowApi(f"http://127.0.0.1:{self.airflow_port}").log_in(name, password)
         except httpx.HTTPStatusError as error:
-            return error.response.status_code == 401
+            return error.response.is_client_error
         return False
 
     def secret(self, name: str) -> str:
