@@ -14,10 +14,10 @@ PYTEST := $(VENV)/bin/python -m pytest
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-run: setup ## retrain once on the local AWS and show the result; RUN='--conf {"epochs":5}' passes params
+run: setup ## retrain once on the local AWS and show the result; RUN='--conf {"epochs":5}' passes params; ENGINE=docker|process
 	@$(STACK) run $(RUN)
 
-ui: setup ## keep the same stack up and print the address of Airflow; UI='--port 8080 --scheduled'
+ui: setup ## keep the same stack up and print the address of Airflow; UI='--port 8080 --scheduled'; ENGINE=docker|process
 	@$(STACK) ui $(UI)
 
 setup: ## make or update the Python environment
@@ -71,5 +71,5 @@ lock: ## resolve all requirements anew into requirements.lock
 	@mv .venv-lock/lock requirements.lock
 	@rm -r .venv-lock
 
-clean: ## remove environments and everything the stack made
+clean: ## remove environments and everything the stack made, but for images in a Docker engine
 	rm -rf .venv .venv-container .venv.lock .venv-container.lock .venv.log .venv-container.log .local dist build

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import botocore.exceptions
 import pytest
+import urllib3
 
 from local_aws.registry.client import Registry
 from tests.support.docker_cloud import docker_cloud, require_docker
@@ -44,11 +45,17 @@ def test_a_deleted_image_can_be_pushed_again(cloud: DockerCloud) -> None:
     ecr = cloud.client("ecr")
     cloud.push("again", SCRIPT)
 
-    ecr.batch_delete_image(repositoryName="again", imageIds=[{"imageTag": "v1"}])
-    shown = ecr.list_images(repositoryName="again")["imageIds"]
-    cloud.push("again", SCRIPT)
+    manifest = Registry(cloud.registry).manifest("again", "v1")
+    assert manifest is not None
 
-    assert shown == []
+    ecr.batch_delete_image(repositoryName="again", imageIds=[{"imageTag": "v1"}])
+    deleted = ecr.list_images(repositoryName="again")["imageIds"]
+    url = f"http://{cloud.registry}/v2/again/manifests/v1"
+    answer = urllib3.request("PUT", url, body=manifest.text, headers={"Content-Type": str(manifest.media_type)})
+    shown = ecr.list_images(repositoryName="again")["imageIds"]
+
+    assert (deleted, answer.status) == ([], 201)
+    assert shown == [{"imageDigest": manifest.digest, "imageTag": "v1"}]
 
 
 def test_an_image_that_was_pushed_by_digest_alone_is_found_by_it(cloud: DockerCloud) -> None:
