@@ -48,6 +48,7 @@ def bring_up_to_date(environment: Path, requirements: "list[Path]", free_gigabyt
         fcntl.flock(lock, fcntl.LOCK_EX)
         if read(stamp) == wanted:
             return False
+        check_own(environment)
         check_disk(environment, free_gigabytes)
         make(environment, requirements)
         stamp.write_text(wanted)
@@ -61,6 +62,16 @@ def check_python() -> None:
         verdict = "too old" if here < LOWEST else "too new"
         remedy = "use Python 3.10 to 3.13, for example: make run PYTHON=python3.11"
         raise BootstrapError(f"Python {here[0]}.{here[1]} is {verdict}; {remedy}")
+
+
+def check_own(environment: Path) -> None:
+    """Refuse to empty a folder that is somewhere else, and perhaps in use there."""
+    if environment.is_symlink():
+        target = environment.resolve()
+        raise BootstrapError(
+            f"{environment} is a link to {target}, which was made from other requirements or by another Python; "
+            "remove the link to get an environment here, or bring the other one up to date where it is"
+        )
 
 
 def check_disk(environment: Path, free_gigabytes: float) -> None:

@@ -34,6 +34,18 @@ def test_too_little_disk_is_said_before_anything_is_installed(tmp_path: Path, ca
     assert not environment.exists()
 
 
+def test_an_environment_elsewhere_is_not_emptied_through_a_link(tmp_path: Path, capsys: Any) -> None:
+    """What the link leads to may belong to another checkout, and be in use."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "made-from").write_text("other requirements")
+    link = tmp_path / "venv"
+    link.symlink_to(elsewhere)
+    assert bootstrap.main([str(link), "none.txt", "--free-gigabytes", "0"]) == 1
+    assert "is a link to" in capsys.readouterr().err
+    assert (elsewhere / "made-from").exists()
+
+
 def test_an_environment_is_up_to_date_until_its_requirements_change(tmp_path: Path) -> None:
     """The constraints file counts too: a new lock makes a new environment."""
     requirements, lock = tmp_path / "requirements.txt", tmp_path / "requirements.lock"
