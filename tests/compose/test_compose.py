@@ -91,8 +91,8 @@ def test_a_triggered_run_succeeds_on_celery_workers(stack: ComposeStack) -> None
 
 
 def test_down_leaves_nothing(stack: ComposeStack) -> None:
-    """Neither of the stack nor of what its local AWS started: a server that runs, and a job."""
-    stack.up()
+    """Neither of the stack with all of its services nor of what its local AWS started: here a server that runs."""
+    stack.up(workers=2)
     image = _push_probe(stack)
     _serve(stack, "left-serving", image)
     assert stack.started()
