@@ -79,6 +79,21 @@ def test_hosts_of_a_job_reach_each_other_and_the_local_aws(stack: ComposeStack) 
         assert facts[job] == {"algo-1.json": expected, "algo-2.json": expected}
 
 
+def test_what_a_killed_local_aws_left_goes_at_its_next_start(stack: ComposeStack) -> None:
+    """Its watchdog died with its container; the volume is the same, and so is the label."""
+    stack.up()
+    _serve(stack, "left-by-the-killed", _push_probe(stack))
+    (killed,) = stack.containers("local-aws")
+    left = stack.started()
+    stack.engine.api.kill(killed["Id"])
+    assert left
+    assert set(stack.started()) == set(left)
+
+    stack.restart_what_ended()
+
+    assert stack.started() == []
+
+
 def test_a_triggered_run_succeeds_on_celery_workers(stack: ComposeStack) -> None:
     """The profile adds broker and workers, and nothing else changes."""
     stack.up(workers=2)

@@ -112,7 +112,11 @@ class ComposeStack:
         if self.containers("scheduler") and self._workers == workers and self._is_healthy():
             return
         self._workers = workers
-        scale = ["--scale", f"worker={workers}"] if workers else []
+        self.restart_what_ended()
+
+    def restart_what_ended(self) -> None:
+        """Do ``up`` as it is, and return when every part is healthy."""
+        scale = ["--scale", f"worker={self._workers}"] if self._workers else []
         self.compose("up", "--detach", *scale)
         self.wait_for(self._is_healthy, "every part is healthy", _HEALTHY_SECONDS)
 
