@@ -34,11 +34,11 @@ test-unit: setup ## rules and logic, no socket: seconds
 test-container: setup-container ## the training and serving programs, really run
 	$(CONTAINER_VENV)/bin/python -m pytest tests/unit/container
 
-test-integration: setup ## provider and local AWS over HTTP: about a minute
-	$(PYTEST) tests/integration
+test-integration: setup ## provider and local AWS over HTTP, real processes: minutes
+	$(PYTEST) tests/integration tests/engines -m "not docker"
 
 test-docker: setup ## a real Docker engine and registry; skipped without them, unless REQUIRE_DOCKER=1
-	$(PYTEST) tests/docker
+	$(PYTEST) tests/docker tests/engines -m docker
 
 test-compose: setup ## the stack of docker-compose.yaml, both executors: minutes; skipped without Docker as above
 	$(PYTEST) tests/compose
@@ -46,12 +46,14 @@ test-compose: setup ## the stack of docker-compose.yaml, both executors: minutes
 test-e2e: setup ## real Airflow, real container: minutes
 	$(PYTEST) tests/e2e
 
-lint: setup setup-container ## style, types, direction of imports
+lint: setup setup-container ## style, types, direction of imports, Dockerfiles, shell scripts
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy plugins/sagemaker_byoc include/local_aws include/local_stack dags tests/unit/sagemaker_byoc tests/unit/local_aws tests/unit/local_stack tests/integration tests/docker tests/compose tests/e2e tests/support
+	$(VENV)/bin/mypy plugins/sagemaker_byoc include/local_aws include/local_stack dags tests/unit/sagemaker_byoc tests/unit/local_aws tests/unit/local_stack tests/integration tests/docker tests/engines tests/compose tests/e2e tests/support
 	MYPYPATH=container $(VENV)/bin/mypy --python-executable $(CONTAINER_VENV)/bin/python container include/data tests/unit/container
 	PYTHONPATH=plugins:include $(VENV)/bin/lint-imports
+	$(VENV)/bin/hadolint $$(find . -name Dockerfile -not -path './.*')
+	$(VENV)/bin/shellcheck .ci/run .ci/engine
 
 format: setup ## put the sources into the project's format
 	$(VENV)/bin/ruff check --fix .
@@ -59,6 +61,8 @@ format: setup ## put the sources into the project's format
 
 bench: setup ## what we claim about speed, measured beside its peer
 	$(VENV)/bin/python benchmarks/dag_import.py
+	PYTHONPATH=plugins:include:. $(VENV)/bin/python -W ignore benchmarks/no_change_build.py
+	PYTHONPATH=include:. $(VENV)/bin/python -W ignore benchmarks/engine_overhead.py
 
 wheel: setup ## build the provider's wheel into dist/
 	$(VENV)/bin/python -m build --no-isolation --wheel --outdir dist .

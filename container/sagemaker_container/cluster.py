@@ -18,6 +18,7 @@ from torch import distributed
 
 from sagemaker_container.configuration import Hosts
 from sagemaker_container.errors import ConfigurationError, PeerLostError
+from sagemaker_container.output import report
 
 T = TypeVar("T")
 
@@ -65,6 +66,8 @@ def joined(hosts: Hosts) -> Iterator[Cluster]:
         yield Cluster()
         return
     _join(hosts)
+    # The only line of a host that is not the leader: without one it would have no log stream, and none to look at.
+    report(f"{hosts.current} has joined: rank {hosts.rank} of {len(hosts.names)} hosts")
     try:
         yield Cluster(hosts.rank, len(hosts.names))
     finally:

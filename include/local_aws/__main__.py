@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_aws.assembly import Backing, LocalAws
-from local_aws.backing import ENGINES, EngineError, make_backing
+from local_aws.backing import ENGINES, DockerSettings, EngineError, make_backing
 from local_aws.reach import LOOPBACK, check_host_name, check_listen_address
 from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from local_aws.cloud import Cloud
+
+_MEGABYTE = 1024 * 1024
+_LEAST_MEGABYTES = 6
+"""Source: Docker, "Resource constraints"."""
 
 _DESCRIPTION = """\
 An AWS on this machine that really runs SageMaker training and hosting containers.
@@ -51,14 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(options: argparse.Namespace, state_dir: Path, ended: threading.Event) -> int:
     def backing(cloud: Cloud) -> Backing:
         cache_dir = options.cache_dir or cloud.state_dir / "cache"
-        return make_backing(
-            options.engine,
-            cloud,
-            cache_dir,
-            options.registry,
-            options.docker_build_options,
-            registry_from_here=options.registry_from_here,
+        memory_bytes = options.container_memory_mb and options.container_memory_mb * _MEGABYTE
+        docker = DockerSettings(
+            options.registry, options.docker_build_options, memory_bytes, options.registry_from_here
         )
+        return make_backing(options.engine, cloud, cache_dir, docker)
 
     try:
         aws = LocalAws(
@@ -130,6 +131,11 @@ def _parser() -> argparse.ArgumentParser:
         help="added to every docker build of CodeBuild, for example '--build-arg BASE_IMAGE=mirror/python:3.12'",
     )
     parser.add_argument(
+        "--container-memory-mb",
+        type=_megabytes,
+        help="memory after which the kernel kills a container of the docker engine; all of the machine's by default",
+    )
+    parser.add_argument(
         "--stop-grace-seconds",
         type=_seconds,
         default=120.0,
@@ -191,6 +197,14 @@ def _address(text: str) -> str:
         message = f"{text!r} is no address of a registry; give host:port, for example 127.0.0.1:5000"
         raise argparse.ArgumentTypeError(message)
     return text
+
+
+def _megabytes(text: str) -> int:
+    number = int(text)
+    if number < _LEAST_MEGABYTES:
+        message = f"{number} MB is less than a container of Docker can have; give {_LEAST_MEGABYTES} or more"
+        raise argparse.ArgumentTypeError(message)
+    return number
 
 
 def _seconds(text: str) -> float:

@@ -6,6 +6,7 @@ Owns the names of the engines. Must not know how any of them works.
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local_aws.assembly import Backing
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from local_aws.cloud import Cloud
     from local_aws.container import Engine
 
-__all__ = ["ENGINES", "EngineError", "docker_backing", "make_backing"]
+__all__ = ["ENGINES", "DockerSettings", "EngineError", "docker_backing", "make_backing"]
 
 ENGINES = ("process", "docker", "auto")
 
@@ -33,54 +34,55 @@ class EngineError(Exception):
     """The engine that was asked for is not there."""
 
 
-def make_backing(
-    engine: str,
-    cloud: Cloud,
-    cache_dir: Path,
-    registry: str,
-    docker_build_options: Sequence[str] = (),
-    *,
-    registry_from_here: str | None = None,
-) -> Backing:
+@dataclass(frozen=True)
+class DockerSettings:
+    """How the Docker engine is used.
+
+    :param registry: ``host:port`` of the registry from which the engine pulls, ECR's data plane
+    :param build_options: added to every ``docker build`` of CodeBuild
+    :param memory_bytes: what each container may use before the kernel kills it; None for all of the machine's
+    :param registry_from_here: ``host:port`` at which this process reaches the registry, when that is another
+    """
+
+    registry: str
+    build_options: Sequence[str] = ()
+    memory_bytes: int | None = None
+    registry_from_here: str | None = None
+
+
+def make_backing(engine: str, cloud: Cloud, cache_dir: Path, docker: DockerSettings) -> Backing:
     """Return the engine with its services.
 
     :param engine: one of ``ENGINES``; ``auto`` takes Docker when an engine answers
-    :param registry: ``host:port`` of the registry from which Docker pulls
-    :param docker_build_options: added to every ``docker build`` of CodeBuild with Docker
-    :param registry_from_here: ``host:port`` at which this process reaches the registry, when that is another
-    :raises EngineError: when Docker is asked for and no engine answers, or it cannot be used from where this runs
+    :param docker: for the Docker engine alone
+    :raises EngineError: when Docker is asked for and no engine answers or it cannot be used from where this runs, or a
+        memory limit without Docker
     """
     if engine == "docker" or (engine == "auto" and _docker_answers()):
-        return docker_backing(
-            cloud, _docker(cloud, registry), registry, docker_build_options, registry_from_here=registry_from_here
+        return docker_backing(cloud, _docker(cloud, docker), docker)
+    if docker.memory_bytes is not None:
+        message = (
+            "the process engine cannot limit the memory of containers; leave --container-memory-mb out, "
+            "or give --engine docker"
         )
+        raise EngineError(message)
     images = ImageStore(cloud.state_dir / "images", cache_dir)
     return Backing(ProcessEngine(cloud, images), [CodeBuildService(cloud, stand_in(images))])
 
 
-def docker_backing(
-    cloud: Cloud,
-    engine: Engine,
-    registry: str,
-    docker_build_options: Sequence[str] = (),
-    *,
-    registry_from_here: str | None = None,
-) -> Backing:
+def docker_backing(cloud: Cloud, engine: Engine, docker: DockerSettings) -> Backing:
     """Return an engine that pulls from a registry, with the ECR and the CodeBuild that belong to it."""
     ecr_host = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
-    mirror = Mirror(cloud, Registry(registry_from_here or registry))
+    tool = relay(ecr_host, docker.registry, docker.build_options, registry_from_here=docker.registry_from_here)
+    mirror = Mirror(cloud, Registry(docker.registry_from_here or docker.registry))
     return Backing(
         engine,
-        [
-            CodeBuildService(
-                cloud, relay(ecr_host, registry, docker_build_options, registry_from_here=registry_from_here)
-            )
-        ],
-        lambda moto: EcrFront(moto, mirror, registry),
+        [CodeBuildService(cloud, tool)],
+        lambda moto: EcrFront(moto, mirror, docker.registry),
     )
 
 
-def _docker(cloud: Cloud, registry: str) -> Engine:
+def _docker(cloud: Cloud, docker: DockerSettings) -> Engine:
     if not _docker_answers():
         message = (
             "no Docker engine answers at DOCKER_HOST or the default socket, or the Python package 'docker' is missing; "
@@ -92,7 +94,9 @@ def _docker(cloud: Cloud, registry: str) -> Engine:
     from local_aws.engine_docker import DockerEngine, own_container, owner_of_files
 
     try:
-        return DockerEngine(cloud, registry, owner=owner_of_files(), own=own_container())
+        return DockerEngine(
+            cloud, docker.registry, owner=owner_of_files(), own=own_container(), memory_bytes=docker.memory_bytes
+        )
     except OwnContainerError as error:
         raise EngineError(str(error)) from error
 

@@ -6,6 +6,7 @@ The services above know only these types. ``engine_process`` runs programs witho
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,11 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Container", "ContainerError", "Engine", "Launch", "cannot_start"]
+__all__ = ["Container", "ContainerError", "Ending", "Engine", "EngineLostError", "Launch", "cannot_start"]
 
 
 class ContainerError(Exception):
     """The container could not be started: unknown image, no such program, no room."""
+
+
+class EngineLostError(ContainerError):
+    """The engine does not answer any more."""
+
+
+class Ending(enum.Enum):
+    """What a container came to, beside its exit code."""
+
+    OWN = "ended by itself or by a signal that somebody sent"
+    OUT_OF_MEMORY = "the kernel killed a process of it for want of memory"
+    LOST = "the engine went away while the container ran"
 
 
 @dataclass(frozen=True)
@@ -33,6 +46,7 @@ class Launch:
     :param host: name under which the other containers of ``network`` find this one
     :param network: containers of one job share it; None for a container of its own
     :param read_only_model: hosting mounts ``/opt/ml/model`` read-only
+    :param is_isolated: the containers of ``network`` reach one another and nothing else
     """
 
     name: str
@@ -44,6 +58,7 @@ class Launch:
     host: str = "algo-1"
     network: str | None = None
     read_only_model: bool = False
+    is_isolated: bool = False
 
 
 class Container(Protocol):
@@ -57,6 +72,10 @@ class Container(Protocol):
 
     def stop(self, grace_seconds: float) -> None:
         """Send SIGTERM, wait, then SIGKILL; return when the container is gone. Harmless when it has ended."""
+
+    @property
+    def ending(self) -> Ending:
+        """What ended it, as far as the engine knows; asked for when ``wait`` has given a code."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -78,7 +97,7 @@ class Engine(Protocol):
         """Return the image URI pinned by digest; raise ContainerError when there is no such image."""
 
     def start(self, launch: Launch) -> Container:
-        """Start a container; raise ContainerError when it cannot start."""
+        """Start a container; raise ContainerError when it cannot start, EngineLostError when there is no engine."""
 
     def reap(self) -> None:
         """End whatever an earlier life of this engine left running."""

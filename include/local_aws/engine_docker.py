@@ -13,9 +13,9 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import docker
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound
 
-from local_aws.container import Container, Launch, cannot_start
+from local_aws.container import Container, ContainerError, EngineLostError, Launch, cannot_start
 from local_aws.docker_engine.container import ENGINE_ERRORS, DockerContainer, close_stream, remove_container
 from local_aws.docker_engine.launch import (
     ML_ROOT,
@@ -65,6 +65,7 @@ class DockerEngine:
     :param registry: ``host:port`` of the registry that has the images' content, ECR's data plane
     :param owner: user and group to which files in ``/opt/ml`` go when a container has ended; None when whoever runs
         the local AWS may read and remove root's files anyway
+    :param memory_bytes: what each container may use before the kernel kills it; None for all of the machine's
     :param own: the container in which the local AWS runs; None when the engine sees the same files as it does
     :raises docker.errors.DockerException: when no engine answers
     :raises OwnContainerError: when our own container has no volume for the state directory
@@ -76,11 +77,18 @@ class DockerEngine:
     network_interface = "eth0"
 
     def __init__(
-        self, cloud: Cloud, registry: str, *, owner: tuple[int, int] | None = None, own: OwnContainer | None = None
+        self,
+        cloud: Cloud,
+        registry: str,
+        *,
+        owner: tuple[int, int] | None = None,
+        memory_bytes: int | None = None,
+        own: OwnContainer | None = None,
     ) -> None:
         self._cloud = cloud
         self._registry = registry
         self._owner = owner
+        self._memory_bytes = memory_bytes
         self._api = docker.from_env().api
         self._api.ping()
         self._own = own
@@ -110,7 +118,7 @@ class DockerEngine:
         try:
             container_id, output, address = self._run(launch, image, port)
         except ENGINE_ERRORS as error:
-            raise cannot_start(launch, missing_program(_explanation(error))) from error
+            raise _refusal(launch, error, missing_program(_explanation(error))) from error
 
         def take_over_files() -> None:
             if self._owner is not None:
@@ -135,7 +143,7 @@ class DockerEngine:
         except ImageNotFound:
             self._download(repository, str(reference.digest), launch)
         except ENGINE_ERRORS as error:
-            raise cannot_start(launch, _explanation(error)) from error
+            raise _refusal(launch, error, _explanation(error)) from error
         return local
 
     def _download(self, repository: str, digest: str, launch: Launch) -> None:
@@ -145,18 +153,20 @@ class DockerEngine:
                 if "error" in step:
                     raise cannot_start(launch, f"{message}: {step['error']}")
         except ENGINE_ERRORS as error:
-            raise cannot_start(launch, f"{message}: {_explanation(error)}") from error
+            raise _refusal(launch, error, f"{message}: {_explanation(error)}") from error
 
     def _run(self, launch: Launch, image: str, port: int | None) -> tuple[str, Any, tuple[str, int] | None]:
         """Create and start a container; return its id, output and address. What does not start is removed."""
-        network = self._networks.join(launch.network) if launch.network is not None else None
+        network = None
+        if launch.network is not None:
+            network = self._networks.join(launch.network, is_isolated=launch.is_isolated)
         container_id: str = ""
         try:
             container_id = self._create(launch, image, port, network)
-            if self._own is not None and network is not None:
+            if self._own is not None and network is not None and not launch.is_isolated:
                 # Before the start: the program finds both, and other hosts by either, whichever is its eth0.
                 self._api.connect_container_to_network(container_id, self._own.network)
-            output = self._api.attach(container_id, stream=True)
+            output = self._api.attach(container_id, stream=True, demux=True)
             try:
                 self._api.start(container_id)
                 address = self._address(launch, container_id, port)
@@ -185,7 +195,9 @@ class DockerEngine:
         return str(created["Id"])
 
     def _host_config(self, launch: Launch, port: int | None, network: str | None) -> Any:
-        return self._api.create_host_config(**host_request(launch, port), network_mode=network or self._lone_network())
+        return self._api.create_host_config(
+            **host_request(launch, port, self._memory_bytes), network_mode=network or self._lone_network()
+        )
 
     def _lone_network(self) -> str:
         """Return the network of a container that shares none with others."""
@@ -199,7 +211,7 @@ class DockerEngine:
             return None
         networks = self._api.inspect_container(container_id)["NetworkSettings"]["Networks"].values()
         ours = (network["IPAddress"] for network in networks if network["NetworkID"] == self._own.network)
-        return next(ours), SERVING_PORT
+        return next(ours, ""), SERVING_PORT
 
     def _engine_path(self, path: Path) -> Path:
         return self._own.engine_path(path) if self._own is not None else path
@@ -242,6 +254,14 @@ def own_container() -> OwnContainer | None:
 def owner_of_files() -> tuple[int, int] | None:
     """Return who is to get the files that root writes in containers; None when that is root."""
     return (os.geteuid(), os.getegid()) if os.geteuid() != 0 else None
+
+
+def _refusal(launch: Launch, error: BaseException, reason: str) -> ContainerError:
+    """Return what a failed call means: what the engine refuses is the container's fault, that it is gone is not."""
+    if isinstance(error, APIError):
+        return cannot_start(launch, reason)
+    message = f"the Docker engine does not answer any more: {reason}"
+    return EngineLostError(message)
 
 
 def _explanation(error: BaseException) -> str:

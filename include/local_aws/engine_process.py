@@ -6,9 +6,11 @@ sees this machine's files and network, and ``/opt/ml`` is moved by ``SAGEMAKER_B
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from local_aws.container import Container, ContainerError, Launch, cannot_start
@@ -18,6 +20,7 @@ from local_aws.process.container import Command, ProcessContainer
 from local_aws.process.register import ProcessRegister
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from local_aws.cloud import Cloud
@@ -28,6 +31,8 @@ __all__ = ["ProcessEngine"]
 
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 _ML_ROOT = "/opt/ml"
+_NOT_EXECUTABLE = frozenset({errno.ENOENT, errno.ENOEXEC})
+"""A program that is there but has no such interpreter, or is none."""
 
 
 class ProcessEngine:
@@ -77,12 +82,20 @@ class ProcessEngine:
 
         try:
             home.mkdir(parents=True, exist_ok=True)
-            return ProcessContainer(command, self._register.add, forget)
+            return self._execute(command, image, forget)
         except (OSError, ValueError) as error:
             # ValueError: a NUL in a word, "=" in the name of a variable.
             clear()
             reason = error.strerror if isinstance(error, OSError) else error
             raise cannot_start(launch, f"{command.words[0]}: {reason}") from error
+
+    def _execute(self, command: Command, image: Image, forget: Callable[[int], None]) -> ProcessContainer:
+        try:
+            return ProcessContainer(command, self._register.add, forget)
+        except OSError as error:
+            if error.errno not in _NOT_EXECUTABLE:
+                raise
+            return ProcessContainer(_last_words(command, image, error), self._register.add, forget)
 
     def reap(self) -> None:
         """Kill what an earlier life of this state directory left running."""
@@ -125,6 +138,16 @@ class ProcessEngine:
         return variables
 
 
+def _last_words(command: Command, image: Image, error: OSError) -> Command:
+    """Return what stands for a container whose program the kernel refuses: a line in its log, and exit code 1.
+
+    So it is with Docker 20.10, whose container has started by then; a program that is not there does not start at all.
+    """
+    program = command.words[0].removeprefix(str(image.root))
+    line = f"exec {program}: {str(error.strerror).lower()}"
+    return replace(command, words=["/bin/sh", "-c", 'printf "%s\\n" "$0"; exit 1', line])
+
+
 def _basics(image: Image, home: Path) -> dict[str, str]:
     """Return the variables of the image, its paths translated to this machine."""
     environment = {name: _translate(image, value) for name, value in image.config.environment.items()}
@@ -132,7 +155,6 @@ def _basics(image: Image, home: Path) -> dict[str, str]:
     return {
         "HOME": str(home),
         "LANG": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",
         # The image's files are shared by all of its containers, so none may add to them.
         "PYTHONDONTWRITEBYTECODE": "1",
         **environment,

@@ -16,12 +16,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local_aws.image.dockerfile import DockerfileError, read_instructions
+from local_aws.image.dockerfile import DockerfileError, read_stages
 from local_aws.image.environment import EnvironmentCache, Requirements
-from local_aws.image.layout import Layout, copy_context, lay_out
+from local_aws.image.layout import copy_context
+from local_aws.image.stage import carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from local_aws.image.layout import Layout
 
 __all__ = ["BuildRequest", "Image", "ImageConfig", "ImageStore"]
 
@@ -164,13 +167,10 @@ def _carry_out(request: BuildRequest, scratch: Path, report: Callable[[str], Non
     if not dockerfile.is_file():
         message = f"there is no Dockerfile at {dockerfile.name} in the build context; give its path with -f"
         raise DockerfileError(message)
-    instructions = read_instructions(dockerfile.read_text(encoding="utf-8"), request.target)
-    root = scratch / "root"
-    root.mkdir()
+    stages = read_stages(dockerfile.read_text(encoding="utf-8"), request.target)
     context = scratch / "context"
     copy_context(request.context, dockerfile, context)
-    layout = Layout(context, root, request.arguments, report)
-    lay_out(layout, instructions)
+    layout = carry_out(stages, context, scratch, request.arguments, report)
     requirements = context / "requirements.txt"
     if not layout.requirement_lines and requirements.is_file():
         # The Dockerfile installs in a way that is not understood, or not at all: this is the best there is.

@@ -1,8 +1,8 @@
 """The folder an image is built from, known by what is in it.
 
-Owns which files belong to the build, the address computed from them, and the archive that carries them to the
-builder. Two folders with the same content have the same address on every machine, so an image that exists need not
-be built again. Knows neither Airflow nor AWS nor who builds.
+Owns which files belong to the build and the address computed from them. Two folders with the same content have the
+same address on every machine, so an image that exists need not be built again. How the files travel to a builder is in
+``context_archive``. Knows neither Airflow nor AWS nor who builds.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ import json
 import os
 import re
 import stat
-import tarfile
-import zipfile
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from sagemaker_byoc.dockerfile import named_images
 from sagemaker_byoc.dockerignore import Dockerignore
 from sagemaker_byoc.errors import BuildContextError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from sagemaker_byoc.dockerfile import NamedImage
 
 __all__ = ["MAXIMUM_BYTES", "BuildContext", "ContextFile"]
 
@@ -32,8 +33,6 @@ MAXIMUM_BYTES = 500_000_000
 
 _CHUNK_BYTES = 1 << 20
 _ARG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-_TAR_EPOCH_SECONDS = 315_532_800  # the same moment: a file that is older than 1980 cannot be zipped in the image
 
 
 @dataclass(frozen=True)
@@ -111,57 +110,19 @@ class BuildContext:
 
     @property
     def tag(self) -> str:
-        """Name the image in ECR: ``ctx-`` and the first 24 of the address's 64 digits (96 bits)."""
+        """Name the content in ECR: ``ctx-`` and the first 24 of the address's 64 digits (96 bits)."""
         return f"ctx-{self.address[:24]}"
 
-    def write_zip(self, stream: IO[bytes]) -> None:
-        """Write the archive; the same content gives the same bytes.
+    @property
+    def base_images(self) -> list[NamedImage]:
+        """List the images that the Dockerfile names, up to the target."""
+        text = (self.path / self.dockerfile).read_text(encoding="utf-8", errors="surrogateescape")
+        return named_images(text, self.build_args, self.target)
 
-        :raises BuildContextError: a file changed after the address was computed
-        """
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in self.files:
-                self._write_member(archive, file)
-
-    def write_tar(self, stream: IO[bytes]) -> None:
-        """Write the archive that a Docker engine takes; the same content gives the same bytes.
-
-        The engine applies the archive's ``.dockerignore`` once more, so it stays out when another file rules.
-
-        :raises BuildContextError: a file changed after the address was computed
-        """
-        ruling, _ = self._ignore()
-        files = [file for file in self.files if file.name != ".dockerignore" or ruling == ".dockerignore"]
-        folders = {str(parent) for file in files for parent in PurePosixPath(file.name).parents} - {"."}
-        with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
-            for name in sorted(folders):
-                archive.addfile(_tar_member(name, tarfile.DIRTYPE, 0o755))
-            for file in files:
-                self._add_file(archive, file)
-
-    def _write_member(self, archive: zipfile.ZipFile, file: ContextFile) -> None:
-        member = zipfile.ZipInfo(file.name, date_time=_ZIP_EPOCH)
-        member.compress_type = zipfile.ZIP_DEFLATED
-        member.create_system = 3  # Unix; otherwise the permission bits are not read back
-        member.external_attr = (stat.S_IFREG | _mode(file)) << 16
-        member.file_size = file.size_bytes
-        digest = hashlib.sha256()
-        with (self.path / file.name).open("rb") as source, archive.open(member, "w") as target:
-            while chunk := source.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                target.write(chunk)
-        _check_unchanged(file, digest.hexdigest())
-
-    def _add_file(self, archive: tarfile.TarFile, file: ContextFile) -> None:
-        member = _tar_member(file.name, tarfile.REGTYPE, _mode(file))
-        member.size = file.size_bytes
-        with (self.path / file.name).open("rb") as source:
-            reader = _HashingReader(source)
-            try:
-                archive.addfile(member, reader)  # type: ignore[arg-type]  # it only reads
-            except OSError as error:
-                raise _changed(file) from error
-        _check_unchanged(file, reader.digest.hexdigest())
+    @property
+    def ignore_file(self) -> str:
+        """The name of the file that rules what is left out, whether or not it exists."""
+        return self._ignore()[0]
 
     def _check_choices(self) -> None:
         if not self.path.is_dir():
@@ -242,47 +203,6 @@ def _check_kind(location: Path, name: str, root: Path) -> None:
             raise BuildContextError("context_path", name, "a symbolic link that leads to a file", remedy)
     elif not location.is_file():
         raise BuildContextError("context_path", name, "a regular file, not a socket, pipe or device", remedy)
-
-
-def _mode(file: ContextFile) -> int:
-    return 0o755 if file.executable else 0o644
-
-
-def _tar_member(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
-    """Make a header without owner and with a fixed time."""
-    member = tarfile.TarInfo(name)
-    member.type = kind
-    member.mode = mode
-    member.mtime = _TAR_EPOCH_SECONDS
-    return member
-
-
-class _HashingReader:
-    """A file that is hashed while it is read.
-
-    :param source: open for reading
-    """
-
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int) -> bytes:
-        """Read up to ``size`` bytes."""
-        chunk = self._source.read(size)
-        self.digest.update(chunk)
-        return chunk
-
-
-def _check_unchanged(file: ContextFile, sha256: str) -> None:
-    if sha256 != file.sha256:
-        raise _changed(file)
-
-
-def _changed(file: ContextFile) -> BuildContextError:
-    return BuildContextError(
-        "context_path", file.name, "a file that stays as it is while the image is built", "Run the task again."
-    )
 
 
 def _sha256(location: Path) -> str:

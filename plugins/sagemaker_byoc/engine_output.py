@@ -19,6 +19,7 @@ __all__ = [
     "PushFault",
     "TransferOutput",
     "is_passing",
+    "known_digest",
     "platform_advice",
     "push_fault",
     "remedy",
@@ -184,6 +185,24 @@ def same_platform(wanted: str, made: str) -> bool:
 
 def _plain(architecture: str) -> str:
     return {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}.get(architecture, architecture)
+
+
+def known_digest(name: str, repository_digests: Iterable[str]) -> str | None:
+    """Find the digest under which the registry of an image's name has it.
+
+    :param name: of the image, with or without a tag
+    :param repository_digests: ``<repository>@sha256:…`` as the engine lists them
+    """
+    wanted = _repository(name)
+    found = sorted(digest for each in repository_digests for of, _, digest in [each.partition("@")] if of == wanted)
+    return found[0] if found else None
+
+
+def _repository(name: str) -> str:
+    """Return a name without its tag, in the short form that the engine uses for Docker Hub."""
+    path = name.removeprefix("docker.io/").removeprefix("index.docker.io/").removeprefix("library/")
+    head, colon, tag = path.rpartition(":")
+    return head if colon and "/" not in tag else path
 
 
 def is_passing(message: str) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_byoc.base_image import Bases, ecr_registries
 from sagemaker_byoc.errors import RequestError
 
 if TYPE_CHECKING:
@@ -31,17 +32,31 @@ class ImageOrder:
     :param repository_uri: ``<registry>/<repository>`` as ECR gave it
     :param region: where the repository is
     :param ordered_by: what identifies the task, the same on every automatic retry of it
+    :param bases: what is known of the images that it is built on
     """
 
     context: BuildContext
     repository_uri: str
     region: str
     ordered_by: str
+    bases: Bases = field(default_factory=Bases)
+
+    @property
+    def tag(self) -> str:
+        """Name the image in ECR by its content and by what it is built on."""
+        return f"{self.context.tag}{self.bases.suffix}"
 
     @property
     def image_uri(self) -> str:
-        """Return the image's name with its content tag."""
-        return f"{self.repository_uri}:{self.context.tag}"
+        """Return the image's name with its tag."""
+        return f"{self.repository_uri}:{self.tag}"
+
+    @property
+    def base_registries(self) -> dict[str, str]:
+        """Return the region of each registry of ECR, besides the image's own, that a base image comes from."""
+        own = self.repository_uri.partition("/")[0]
+        found = ecr_registries(self.context.base_images)
+        return {host: region for host, region in sorted(found.items()) if host != own}
 
 
 @dataclass(frozen=True)
@@ -142,7 +157,7 @@ def start_build_request(
         "artifactsOverride": {"type": "NO_ARTIFACTS"},  # the image is pushed by the build itself
         "secondaryArtifactsOverride": [],
         "secondarySourcesOverride": [],
-        "buildspecOverride": buildspec(order.context),
+        "buildspecOverride": buildspec(order),
         "privilegedModeOverride": True,  # without it no Docker daemon runs in the build
         **config,
         "projectName": project_name,
@@ -152,7 +167,7 @@ def start_build_request(
     }
 
 
-def buildspec(context: BuildContext) -> str:
+def buildspec(order: ImageOrder) -> str:
     """Write the build specification.
 
     Values reach the shell only as environment variables, never as part of a command. The push stands in the build
@@ -160,13 +175,13 @@ def buildspec(context: BuildContext) -> str:
 
     Source of the form: https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html
     """
+    context = order.context
     build = ["docker build", '--file "$IMAGE_DOCKERFILE"', '--tag "$IMAGE_URI"']
     build += [f'--build-arg "{name}=$BUILD_ARG_{name}"' for name in sorted(context.build_args)]
     build += ['--target "$IMAGE_TARGET"'] if context.target else []
     build += ['--platform "$IMAGE_PLATFORM"'] if context.platform else []
-    # Without pipefail, a refusal by ECR would show as a wrong password.
-    login = 'set -o pipefail && aws ecr get-login-password --region "$IMAGE_REGION" | '
-    login += 'docker login --username AWS --password-stdin "$IMAGE_REGISTRY"'
+    logins = [_login("IMAGE_REGISTRY", "IMAGE_REGION")]
+    logins += [_login(f"BASE_REGISTRY_{at}", f"BASE_REGION_{at}") for at, _ in enumerate(order.base_registries, 1)]
     push = 'docker push "$IMAGE_URI"'
     return "\n".join(
         (
@@ -176,7 +191,7 @@ def buildspec(context: BuildContext) -> str:
             "phases:",
             "  pre_build:",
             "    commands:",
-            f"      - {_quoted(login)}",
+            *(f"      - {_quoted(login)}" for login in logins),
             "  build:",
             "    commands:",
             f"      - {_quoted(' '.join([*build, '.']))}",
@@ -184,6 +199,13 @@ def buildspec(context: BuildContext) -> str:
             "",
         )
     )
+
+
+def _login(registry: str, region: str) -> str:
+    """Write the login to a registry of ECR; both parameters are names of variables."""
+    # Without pipefail, a refusal by ECR would show as a wrong password.
+    token = f'set -o pipefail && aws ecr get-login-password --region "${region}"'
+    return f'{token} | docker login --username AWS --password-stdin "${registry}"'
 
 
 def _quoted(command: str) -> str:
@@ -195,6 +217,8 @@ def _quoted(command: str) -> str:
 def _variables(order: ImageOrder) -> dict[str, str]:
     context = order.context
     optional = {"IMAGE_TARGET": context.target, "IMAGE_PLATFORM": context.platform}
+    registries = enumerate(order.base_registries.items(), 1)
+    bases = [{f"BASE_REGISTRY_{at}": host, f"BASE_REGION_{at}": region} for at, (host, region) in registries]
     return {
         _URI_VARIABLE: order.image_uri,
         _RUN_VARIABLE: order.ordered_by,
@@ -204,6 +228,7 @@ def _variables(order: ImageOrder) -> dict[str, str]:
         # SageMaker refuses the image index that BuildKit pushes when it adds provenance.
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         **{name: value for name, value in optional.items() if value},
+        **{name: value for base in bases for name, value in base.items()},
         **{f"BUILD_ARG_{name}": value for name, value in sorted(context.build_args.items())},
     }
 

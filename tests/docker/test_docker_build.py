@@ -2,107 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import shutil
-import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import docker
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from sagemaker_byoc.errors import ImageBuildInterruptedError
-from sagemaker_byoc.operators.image import BuildPushImageOperator
-from tests.support.docker_registry import RegistryBackedEcr, registry, unavailable
-from tests.support.fake_aws import FakeAws, fake_aws
+from tests.support.docker_registry import remove_images
+from tests.support.image_task import BASE, docker_operator, write_folder
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.fake_aws import FakeAws
+    from tests.support.registry_ecr import RegistryBackedEcr
 
 pytestmark = pytest.mark.docker
-
-BASE = "sagemaker-byoc-test-base:1"
-PROGRAMS = ("sh", "cat", "echo", "test", "mkdir")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Any]:
-    """The engine, with a base image that holds a shell, which is removed at the end."""
-    try:
-        client = docker.from_env()
-        client.ping()
-    except docker.errors.DockerException as error:
-        unavailable(f"no Docker engine answers: {error}")
-    client.api.import_image_from_data(base_image(), *BASE.split(":"))
-    yield client
-    client.images.remove(BASE, force=True)
-    client.close()
-
-
-def base_image() -> bytes:
-    """Make the archive of a root folder with Debian's static busybox."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        unavailable("there is no busybox to make a base image of (Debian: busybox-static)")
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        archive.add(Path(busybox).resolve(), "bin/busybox")
-        for name in PROGRAMS:
-            link = tarfile.TarInfo(f"bin/{name}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            archive.addfile(link)
-    return stream.getvalue()
-
-
-def remove(client: Any, prefix: str) -> None:
-    """Delete the engine's images of that name, with the layers that nothing else needs."""
-    for image in client.images.list():
-        for tag in image.tags:
-            if tag.startswith(prefix):
-                client.images.remove(tag, force=True)
-
-
-@pytest.fixture(scope="module")
-def address(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry for all tests; the engine's images for it are removed, and no others."""
-    if shutil.which("docker-registry") is None:
-        unavailable("there is no registry to push to (Debian: docker-registry)")
-    with registry(tmp_path_factory.mktemp("registry")) as address:
-        yield address
-        remove(engine, f"{address}/")
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS as a table of answers."""
-    with fake_aws() as aws:
-        yield aws
-
-
-@pytest.fixture
-def ecr(aws: FakeAws, address: str) -> RegistryBackedEcr:
-    """ECR, whose data plane is the registry."""
-    return RegistryBackedEcr(aws, address)
-
-
-def write(folder: Path, dockerfile: str) -> Path:
-    """Write a context with a Dockerfile and an executable ``train``."""
-    (folder / "model").mkdir(exist_ok=True)
-    (folder / "Dockerfile").write_text(f"FROM {BASE}\n{dockerfile}")
-    (folder / "train").write_text(f"#!/bin/sh\necho {folder.name}\n")
-    (folder / "train").chmod(0o700)
-    (folder / "model" / "net.py").write_text("x = 1\n")
-    return folder
-
-
-def operator(folder: Path, repository: str, **changes: Any) -> BuildPushImageOperator:
-    """Make the operator as a DAG would."""
-    settings = {"context_path": str(folder), "repository": repository, "builder": "docker", "aws_conn_id": None}
-    return BuildPushImageOperator(task_id="build_push_image", **{**settings, **changes})
 
 
 def test_an_image_is_built_pushed_and_found_again(
@@ -111,8 +29,8 @@ def test_an_image_is_built_pushed_and_found_again(
     """The digest is the registry's, the context arrives with its execute bits, and the second run builds nothing."""
     caplog.set_level(logging.INFO, logger="sagemaker_byoc")
     check = "test -x /opt/train && test ! -x /opt/model/net.py && echo greeting is $GREETING"
-    folder = write(tmp_path, f"ARG GREETING\nCOPY . /opt/\nRUN {check}\n")
-    uri = TaskRun().of(operator(folder, "team/first", build_args={"GREETING": 'it\'s "$HOME"'}))
+    folder = write_folder(tmp_path, f"ARG GREETING\nCOPY . /opt/\nRUN {check}\n")
+    uri = TaskRun().of(docker_operator(folder, "team/first", build_args={"GREETING": 'it\'s "$HOME"'}))
     repository, _, digest = uri.partition("@")
     [(_, tag)] = [each["imageIds"][0].popitem() for each in aws.asked("DescribeImages")[:1]]
     assert repository == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/first"
@@ -120,16 +38,17 @@ def test_an_image_is_built_pushed_and_found_again(
     assert 'greeting is it\'s "$HOME"' in caplog.messages
     assert any(message.endswith(": Pushed") for message in caplog.messages)
     assert (
-        TaskRun(run_id="tomorrow").of(operator(folder, "team/first", build_args={"GREETING": 'it\'s "$HOME"'})) == uri
+        TaskRun(run_id="tomorrow").of(docker_operator(folder, "team/first", build_args={"GREETING": 'it\'s "$HOME"'}))
+        == uri
     )
     assert ecr.tokens == 1
 
 
 def test_a_failed_step_is_told(ecr: RegistryBackedEcr, tmp_path: Path) -> None:
     """Step, command and last lines, standard error without its colours."""
-    folder = write(tmp_path, "RUN echo before && echo no such wheel >&2 && test -e /nothing\n")
+    folder = write_folder(tmp_path, "RUN echo before && echo no such wheel >&2 && test -e /nothing\n")
     with pytest.raises(AirflowFailException) as caught:
-        TaskRun().of(operator(folder, "broken"))
+        TaskRun().of(docker_operator(folder, "broken"))
     for part in ("step 2/2, RUN echo before", "returned a non-zero code: 1", "\nno such wheel\n"):
         assert part in str(caught.value)
 
@@ -143,29 +62,35 @@ def test_a_dockerfile_that_cannot_be_built_is_told(
 ) -> None:
     """The engine's own words reach the user."""
     with pytest.raises(AirflowFailException, match=message):
-        TaskRun().of(operator(write(tmp_path, dockerfile), "broken"))
+        TaskRun().of(docker_operator(write_folder(tmp_path, dockerfile), "broken"))
 
 
 def test_a_platform_that_the_engine_cannot_build_is_told(ecr: RegistryBackedEcr, tmp_path: Path) -> None:
     """The base image is there for the engine's own platform only."""
     with pytest.raises(AirflowFailException, match=r"cannot build for linux/s390x, its own is linux/"):
-        TaskRun().of(operator(write(tmp_path, "RUN echo x\n"), "platform", platform="linux/s390x"))
+        TaskRun().of(docker_operator(write_folder(tmp_path, "RUN echo x\n"), "platform", platform="linux/s390x"))
     assert not ecr.images
 
 
-def test_a_fresh_engine_builds_on_the_layers_of_the_previous_image(
+def test_a_change_of_the_code_installs_nothing_again(
     engine: Any, ecr: RegistryBackedEcr, address: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A change of the code does not run again what stands before its COPY."""
+    """Neither on the engine that built before, nor on a fresh one, nor on that one the next time."""
     caplog.set_level(logging.INFO, logger="sagemaker_byoc")
-    folder = write(tmp_path, f"RUN mkdir /deps && echo installed for {tmp_path.name}\nCOPY train /opt/\n")
-    first = TaskRun().of(operator(folder, "cached"))
-    remove(engine, f"{address}/cached")
-    (folder / "train").write_text("changed")
-    caplog.clear()
-    assert TaskRun().of(operator(folder, "cached")) != first
-    assert "---> Using cache" in [message.strip() for message in caplog.messages]
-    assert f"installed for {tmp_path.name}" not in caplog.messages
+    installs = f"RUN mkdir /deps && echo installed for {tmp_path.name}\nCOPY model /opt/model\nCOPY train /opt/\n"
+    folder = write_folder(tmp_path, installs)
+    uris = {TaskRun().of(docker_operator(folder, "cached"))}
+    assert f"installed for {tmp_path.name}" in caplog.messages
+    for change, fresh in (("same engine", False), ("fresh engine", True), ("not so fresh any more", False)):
+        if fresh:
+            remove_images(engine, f"{address}/cached")
+        (folder / "train").write_text(change)
+        caplog.clear()
+        uris.add(TaskRun().of(docker_operator(folder, "cached")))
+        assert f"installed for {tmp_path.name}" not in caplog.messages
+        assert [message.strip() for message in caplog.messages].count("---> Using cache") == 2
+        assert any("Fetching ctx-" in message for message in caplog.messages) == fresh
+    assert len(uris) == 4
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -175,8 +100,8 @@ def test_a_secret_leaves_only_by_an_earlier_stage(
     """The history of the last stage is published, that of an earlier one is not."""
     caplog.set_level(logging.INFO, logger="sagemaker_byoc")
     use = f"ARG TOKEN\nRUN mkdir /got && echo {tmp_path.name} $TOKEN && echo x > /got/it\n"
-    folder = write(tmp_path, use if told else f"{use}FROM {BASE}\nCOPY --from=0 /got /got\n")
-    task = operator(folder, "secret", build_args={"TOKEN": "hunter2000"}, secret_build_args=["TOKEN"])
+    folder = write_folder(tmp_path, use if told else f"{use}FROM {BASE}\nCOPY --from=0 /got /got\n")
+    task = docker_operator(folder, "secret", build_args={"TOKEN": "hunter2000"}, secret_build_args=["TOKEN"])
     if told:
         with pytest.raises(AirflowFailException, match="shows the value of TOKEN"):
             TaskRun().of(task)
@@ -189,13 +114,13 @@ def test_a_secret_leaves_only_by_an_earlier_stage(
 def test_a_registry_that_is_away_is_told(engine: Any, ecr: RegistryBackedEcr, tmp_path: Path) -> None:
     """The engine's message tells why, and Airflow may retry."""
     ecr.registry_endpoint = "http://127.0.0.1:1"
-    away = operator(write(tmp_path, "RUN echo away\n"), "away")
+    away = docker_operator(write_folder(tmp_path, "RUN echo away\n"), "away")
     with (
         mock.patch("sagemaker_byoc.hooks.docker_build.PUSH_ATTEMPTS", 1),
         pytest.raises(ImageBuildInterruptedError, match=r"built, but not pushed.*connection refused"),
     ):
         TaskRun().of(away)
-    remove(engine, "127.0.0.1:1/away")
+    remove_images(engine, "127.0.0.1:1/away")
 
 
 def test_an_engine_that_is_not_there_is_told(
@@ -205,4 +130,4 @@ def test_an_engine_that_is_not_there_is_told(
     address = f"unix://{tmp_path}/none.sock"
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(AirflowFailException, match=rf"no Docker engine does at {address}.*builder='codebuild'"):
-        TaskRun().of(operator(write(tmp_path, "RUN echo x\n"), "none"))
+        TaskRun().of(docker_operator(write_folder(tmp_path, "RUN echo x\n"), "none"))

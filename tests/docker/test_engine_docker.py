@@ -85,23 +85,6 @@ def test_an_image_that_only_ecr_knows_does_not_start(cloud: DockerCloud) -> None
         cloud.engine.start(_launch(cloud, f"{REGISTRY}/hollow:v1"))
 
 
-def test_a_job_trains_in_its_container(cloud: DockerCloud) -> None:
-    """Inputs, configuration and variables are where SageMaker has them, and the model is uploaded."""
-    image = cloud.push(
-        "trained",
-        _script(
-            "cat /opt/ml/input/data/train/a.csv /opt/ml/input/config/hyperparameters.json > /opt/ml/model/seen\n"
-            'echo "$GREETING from $TRAINING_JOB_NAME"; echo "to stderr" >&2'
-        ),
-    )
-
-    job = cloud.run_job("docker-trained", image)
-
-    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    assert cloud.artifact("docker-trained") == {"seen": '1,2\n{"epochs": "3"}'}
-    assert sorted(cloud.log("docker-trained")) == ["hello from docker-trained", "to stderr"]
-
-
 def test_hosts_of_a_job_find_each_other_by_name(cloud: DockerCloud) -> None:
     """They share a network of their own, which goes with the job."""
     image = cloud.push(
@@ -121,65 +104,6 @@ def test_hosts_of_a_job_find_each_other_by_name(cloud: DockerCloud) -> None:
     wait_until(lambda: not [name for name in cloud.left() if "docker-met" in name], "the job has left nothing")
 
 
-def test_the_images_entrypoint_gets_train(cloud: DockerCloud) -> None:
-    """As in `docker run IMAGE train`; without arguments the image's own CMD holds."""
-    show = {"show": '#!/bin/sh\necho "$@"\n'}
-    image = cloud.push("entered", show, ['ENTRYPOINT ["show", "first"]', 'CMD ["own"]'])
-
-    outputs = [
-        list(cloud.engine.start(Launch(f"entry-{number}", image, words, cloud.state_dir / f"entry-{number}")).lines())
-        for number, words in enumerate([("train",), ()])
-    ]
-
-    assert outputs == [["first train"], ["first own"]]
-
-
-def test_a_request_may_name_entrypoint_and_arguments(cloud: DockerCloud) -> None:
-    """ContainerEntrypoint replaces the image's."""
-    image = cloud.push("named", _script("false"), ['ENTRYPOINT ["train"]'])
-
-    job = cloud.run_job(
-        "docker-named", image, ContainerEntrypoint=["sh", "-c"], ContainerArguments=["echo from the request"]
-    )
-
-    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    assert cloud.log("docker-named") == ["from the request"]
-
-
-def test_a_missing_program_fails_the_job_in_awss_words(cloud: DockerCloud) -> None:
-    """The reason ends with what the container runtime says, and nothing is left."""
-    job = cloud.run_job("docker-missing", cloud.push("missing", {}))
-
-    assert job["TrainingJobStatus"] == "Failed"
-    assert "AlgorithmError: CannotStartContainerError" in job["FailureReason"]
-    assert 'exec: "train": executable file not found in $PATH' in job["FailureReason"]
-    assert not [name for name in cloud.left() if "docker-missing" in name]
-
-
-def test_the_failure_file_and_the_exit_code_are_the_reason(cloud: DockerCloud) -> None:
-    """What the container wrote comes first."""
-    image = cloud.push("failing", _script("echo 'no such column' > /opt/ml/output/failure; exit 7"))
-
-    job = cloud.run_job("docker-failing", image)
-
-    assert job["FailureReason"] == "AlgorithmError: no such column\n, exit code: 7"
-
-
-def test_a_stopped_job_may_save_its_model(cloud: DockerCloud) -> None:
-    """SIGTERM reaches the program, and what it then writes is uploaded."""
-    image = cloud.push(
-        "stopped",
-        _script("trap 'echo saved > /opt/ml/model/weights; exit 0' TERM; echo ready; while true; do sleep 0.1; done"),
-    )
-    cloud.create_job("docker-stopped", image)
-    wait_until(lambda: cloud.log("docker-stopped") == ["ready"], "the program is ready")
-
-    cloud.client("sagemaker").stop_training_job(TrainingJobName="docker-stopped")
-
-    assert cloud.finish_job("docker-stopped")["TrainingJobStatus"] == "Stopped"
-    assert cloud.artifact("docker-stopped") == {"weights": "saved\n"}
-
-
 def test_a_program_that_ignores_sigterm_is_killed(cloud: DockerCloud) -> None:
     """Killed by signal 9 is exit code 137; a second stop does no harm."""
     image = cloud.push("stubborn", _script("trap '' TERM; echo ready; while true; do sleep 0.1; done"))
@@ -190,15 +114,6 @@ def test_a_program_that_ignores_sigterm_is_killed(cloud: DockerCloud) -> None:
     container.stop(0.2)
 
     assert container.wait() == 137
-
-
-def test_output_is_cut_into_lines_whatever_it_holds(cloud: DockerCloud) -> None:
-    """Bytes that are no text, long lines of wide characters, and an end without a line end all come through."""
-    lines = _output(
-        cloud, r"printf 'a\377b\r\n'; head -c 30000 /dev/zero | tr '\0' x; printf '\303\244'; printf '\nend'"
-    )
-
-    assert lines == ["a\ufffdb", "x" * 30_000 + "\u00e4", "end"]
 
 
 def test_a_wide_character_survives_at_any_place(cloud: DockerCloud) -> None:

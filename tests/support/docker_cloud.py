@@ -4,61 +4,34 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
-import socket
-import subprocess
 import tarfile
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
-import pytest
-import urllib3
 
 from local_aws.assembly import LocalAws
-from local_aws.backing import docker_backing
+from local_aws.backing import DockerSettings, docker_backing
 from local_aws.docker_engine.own_container import OwnContainer
-from local_aws.engine_docker import DockerEngine, answers
-from local_aws.registry.configuration import registry_configuration
+from local_aws.engine_docker import DockerEngine
+from tests.support.docker_registry import busybox_root, free_address, registry, remove_images, require_docker
 from tests.support.local_cloud import LocalCloud
 from tests.support.process_cloud import REGISTRY, archive, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from local_aws.assembly import Backing
     from local_aws.cloud import Cloud
 
-__all__ = ["BUCKET", "DockerCloud", "docker_cloud", "require_docker", "running_registry"]
+__all__ = ["BUCKET", "STOP_GRACE_SECONDS", "DockerCloud", "docker_cloud", "require_docker"]
 
 BUCKET = "docker-bucket"
-_BUSYBOX = Path("/bin/busybox")
-_APPLETS = "sh cat chown df grep head hostname id ip kill ls mkdir mount nc nslookup printf sleep tail tr wc"
+STOP_GRACE_SECONDS = 1.0
+"""Between SIGTERM and SIGKILL of a training job; AWS waits two minutes."""
 _PATH = "/usr/local/bin:/bin"
-
-
-def require_docker() -> None:
-    """Skip unless there is all that these tests need; with REQUIRE_DOCKER=1 fail instead."""
-    missing = [
-        reason
-        for reason, is_there in {
-            "no Docker engine answers (set DOCKER_HOST or start dockerd)": answers(),
-            "there is no docker-registry on PATH (apt-get install docker-registry)": shutil.which("docker-registry"),
-            "there is no static /bin/busybox (apt-get install busybox-static)": _is_static(_BUSYBOX),
-        }.items()
-        if not is_there
-    ]
-    if missing and os.environ.get("REQUIRE_DOCKER") == "1":
-        pytest.fail("; ".join(missing))
-    if missing:
-        pytest.skip("; ".join(missing))
-
-
-def _is_static(program: Path) -> bool:
-    return program.is_file() and b"ld-linux" not in program.read_bytes()[:4096]
 
 
 @dataclass
@@ -94,7 +67,7 @@ class DockerCloud(LocalCloud):
         """Make an image, push it to the registry and return the digest that the registry gave it."""
         name = f"{self.registry}/{repository}"
         answer = self.docker.api.import_image_from_data(
-            _file_system(programs), repository=name, tag=tag, changes=[f"ENV PATH={_PATH}", *changes]
+            busybox_root(programs), repository=name, tag=tag, changes=[f"ENV PATH={_PATH}", *changes]
         )
         assert "sha256" in answer, answer
         steps = list(self.docker.api.push(name, tag=tag, stream=True, decode=True))
@@ -201,74 +174,33 @@ def docker_cloud(
     owner: tuple[int, int] | None = None,
     build_options: Sequence[str] = (),
     registry_runs: bool = True,
+    stop_grace_seconds: float = STOP_GRACE_SECONDS,
+    startup_timeout_seconds: float = 20.0,
     network: str | None = None,
 ) -> Iterator[DockerCloud]:
     """Run a local AWS with the Docker engine, and the registry that is its ECR's data plane, until the block ends.
 
     :param network: engine's id of the network on which the local AWS is, as if it ran in a container itself
     """
-    registry = f"127.0.0.1:{_free_port()}"
+    registry_address = free_address()
     engines: list[DockerEngine] = []
 
     def make_backing(cloud: Cloud) -> Backing:
         own = OwnContainer({cloud.state_dir: cloud.state_dir}, network) if network else None
-        engines.append(DockerEngine(cloud, registry, owner=owner, own=own))
-        return docker_backing(cloud, engines[0], registry, build_options)
+        engines.append(DockerEngine(cloud, registry_address, owner=owner, own=own))
+        return docker_backing(cloud, engines[0], DockerSettings(registry_address, build_options))
 
     client = docker.from_env()
-    aws = LocalAws(make_backing, directory / "state", stop_grace_seconds=2.0, startup_timeout_seconds=20.0)
-    with running_registry(directory, registry) if registry_runs else nullcontext(), aws:
+    aws = LocalAws(
+        make_backing,
+        directory / "state",
+        stop_grace_seconds=stop_grace_seconds,
+        startup_timeout_seconds=startup_timeout_seconds,
+    )
+    with registry(directory, registry_address) if registry_runs else nullcontext(), aws:
         cloud = aws.cloud
-        yield DockerCloud(cloud.endpoint_url, cloud.region, engines[0], cloud.state_dir, cloud, registry, client)
-    for image in client.api.images():
-        for name in [*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())]:
-            if name.startswith(f"{registry}/"):
-                # The last of its tags takes an image's digest along.
-                with suppress(docker.errors.ImageNotFound):
-                    client.api.remove_image(name, force=True)
+        yield DockerCloud(
+            cloud.endpoint_url, cloud.region, engines[0], cloud.state_dir, cloud, registry_address, client
+        )
+    remove_images(client, f"{registry_address}/")
     client.close()
-
-
-@contextmanager
-def running_registry(directory: Path, address: str) -> Iterator[None]:
-    """Run a registry at this address until the block ends; its content stays in the directory."""
-    file = directory / "registry.json"
-    file.write_text(registry_configuration(address, directory / "registry"))
-    with (directory / "registry.log").open("w") as log:
-        process = subprocess.Popen(["docker-registry", "serve", str(file)], stdout=log, stderr=log)
-        try:
-            wait_until(lambda: _answers(address), "the registry answers")
-            yield
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _answers(address: str) -> bool:
-    try:
-        return urllib3.request("GET", f"http://{address}/v2/", retries=False).status == 200
-    except urllib3.exceptions.HTTPError:
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _file_system(programs: Mapping[str, str]) -> bytes:
-    """Return a tar archive of a root directory with busybox and these scripts."""
-    files = {"bin/busybox": _BUSYBOX.read_bytes(), "etc/passwd": b"root:x:0:0:root:/:/bin/sh\n", "tmp/.keep": b""}
-    files |= {f"usr/local/bin/{name}": text.encode() for name, text in programs.items()}
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o755
-            tar.addfile(member, io.BytesIO(content))
-        for applet in _APPLETS.split():
-            link = tarfile.TarInfo(f"bin/{applet}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            tar.addfile(link)
-    return buffer.getvalue()

@@ -7,6 +7,7 @@ Answers are checked against botocore's output shapes, so that a test cannot make
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ class FakeAws:
 
     answers: dict[str, Callable[..., Answer]] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    _current: threading.local = field(default_factory=threading.local)
 
     def on(self, operation: str, answer: Callable[..., Answer] | Answer | AwsSays) -> None:
         """Answer an operation, with a function of its parameters, a fixed answer or a refusal.
@@ -78,10 +80,11 @@ class FakeAws:
         return [parameters for name, parameters in self.calls if name == operation]
 
     def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        self.calls.append((model.name, dict(params)))
+        self._current.call = model.name, dict(params)
+        self.calls.append(self._current.call)
 
     def _answer(self, model: Any, **_: Any) -> tuple[AWSResponse, Answer]:
-        name, parameters = self.calls[-1]
+        name, parameters = self._current.call
         if model.name not in self.answers:
             raise AssertionError(f"nobody said what {name} answers")
         try:

@@ -21,6 +21,7 @@ class FakeBuild:
 
     :param outcome: status that a build has at the second look
     :param pushes: whether a build that ends leaves its image behind
+    :param elsewhere: digests of images in other registries and of base images, by repository
     :param registry_endpoint: what ECR's tokens are said to be good for
     :param tokens: how many were given out
     """
@@ -32,6 +33,7 @@ class FakeBuild:
         self.tokens = 0
         self.repositories = {"iris"}
         self.images: dict[str, datetime] = {}
+        self.elsewhere: dict[str, str] = {}
         self.objects: dict[str, bytes] = {}
         self.builds: dict[str, dict[str, Any]] = {}
         aws.on("DescribeRepositories", self._describe_repositories)
@@ -76,6 +78,8 @@ class FakeBuild:
             held = [{"imageDigest": DIGEST, "imageTags": [tag], "imagePushedAt": at} for tag, at in self.images.items()]
             return {"imageDetails": held}
         tag = request["imageIds"][0]["imageTag"]
+        if request["repositoryName"] in self.elsewhere:
+            return {"imageDetails": [{"imageDigest": self.elsewhere[request["repositoryName"]], "imageTags": [tag]}]}
         if tag not in self.images:
             raise AwsSays("ImageNotFoundException", f"The image with imageId {tag} does not exist")
         return {"imageDetails": [{"imageDigest": DIGEST, "imageTags": [tag]}]}

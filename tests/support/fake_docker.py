@@ -51,6 +51,8 @@ class FakeDocker(BaseAdapter):
     """An engine with an empty store.
 
     :param on_push: called with the reference when a push succeeds
+    :param distributed: digests that registries tell, by the image's name
+    :param held: what inspection tells of images, by name
     """
 
     def __init__(self, on_push: Callable[[str], None]) -> None:
@@ -68,6 +70,11 @@ class FakeDocker(BaseAdapter):
         self.history = ["/bin/sh -c #(nop) COPY file:1 in /"]
         self.architecture = "amd64"
         self.made: set[str] = set()
+        self.distributed: dict[str, str] = {}
+        self.held: dict[str, dict[str, Any]] = {"sha256:2": {"Id": "sha256:2", "Parent": ""}}
+        self.logins: list[str] = []
+        self.login_refusal = ""
+        self.build_logins: list[dict[str, Any]] = []
         self.pullable = True
         self.builds: list[dict[str, Any]] = []
         self.contexts: list[dict[str, bytes]] = []
@@ -94,6 +101,14 @@ class FakeDocker(BaseAdapter):
             return 200, b"OK"
         if path == "build":
             return self._build(query, request)
+        if path == "auth":
+            if self.login_refusal:
+                return 401, _json({"message": self.login_refusal})
+            assert isinstance(request.body, (str, bytes))
+            self.logins.append(json.loads(request.body)["serveraddress"])
+            return 200, _json({"Status": "Login Succeeded"})
+        if path.startswith("distribution/"):
+            return self._distribution(path.removeprefix("distribution/").removesuffix("/json"))
         if path == "images/create":
             return self._pull(f"{query['fromImage']}:{query['tag']}")
         name, _, verb = path.removeprefix("images/").rpartition("/")
@@ -101,6 +116,8 @@ class FakeDocker(BaseAdapter):
 
     def _build(self, query: dict[str, str], request: requests.PreparedRequest) -> tuple[int, bytes]:
         self.builds.append(query)
+        logins = request.headers.get("X-Registry-Config", base64.urlsafe_b64encode(b"{}"))
+        self.build_logins.append(json.loads(base64.urlsafe_b64decode(logins)))
         assert request.body is not None
         with tarfile.open(fileobj=io.BytesIO(request.body.read())) as archive:  # type: ignore[union-attr, arg-type]
             files = {member.name: archive.extractfile(member) for member in archive}
@@ -136,14 +153,23 @@ class FakeDocker(BaseAdapter):
             return 404, _json({"message": f"manifest for {reference} not found"})
         return 200, _stream([{"status": f"Status: Downloaded newer image for {reference}"}])
 
+    def _distribution(self, name: str) -> tuple[int, bytes]:
+        if name not in self.distributed:
+            return 500, _json({"message": "dial tcp: lookup registry-1.docker.io: no such host"})
+        return 200, _json({"Descriptor": {"digest": self.distributed[name]}})
+
     def _inspect(self, name: str, *_: Any) -> tuple[int, bytes]:
+        if name in self.held:
+            return 200, _json(self.held[name])
         if name != IMAGE_ID and name not in self.made:
             return 404, _json({"message": f"No such image: {name}"})
         image = {
             "Os": "linux",
             "Architecture": self.architecture,
             "Config": {"Env": ["PATH=/bin"]},
+            "Id": IMAGE_ID,
             "Parent": "sha256:2",
+            "ContainerConfig": {"Cmd": ["/bin/sh", "-c", "#(nop) COPY file:1 in /"]},
         }
         return 200, _json(image)
 

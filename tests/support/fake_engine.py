@@ -14,7 +14,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from local_aws.container import Container, ContainerError, Launch
+from local_aws.container import Container, ContainerError, Ending, Launch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,9 @@ DIGEST = "sha256:" + "0" * 64
 class FakeContainer:
     """A process and its output."""
 
-    def __init__(self, launch: Launch, program: Path, arguments: list[str]) -> None:
+    def __init__(self, launch: Launch, program: Path, arguments: list[str], ending: Ending) -> None:
         self.launch = launch
+        self.ending = ending
         inherited = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, str(program), *arguments],
@@ -78,10 +79,12 @@ class FakeEngine:
 
     :param programs: image URI → the source text of its ``train``
     :param directory: where the programs are written
+    :param ending: what the engine knows of every container's end
     """
 
     directory: Path
     programs: dict[str, str] = field(default_factory=dict)
+    ending: Ending = Ending.OWN
     launches: list[Launch] = field(default_factory=list)
     containers: list[FakeContainer] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -103,7 +106,7 @@ class FakeEngine:
             self.launches.append(launch)
             program = self.directory / f"program-{len(self.launches)}.py"
             program.write_text(self.programs[launch.image])
-            container = FakeContainer(launch, program, [*launch.entrypoint, *launch.arguments])
+            container = FakeContainer(launch, program, [*launch.entrypoint, *launch.arguments], self.ending)
             self.containers.append(container)
         return container
 

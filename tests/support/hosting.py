@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.support.process_cloud import ProcessCloud, archive, wait_until
+import botocore.exceptions
+import pytest
+
+from tests.support.image_cloud import DOCKERFILE
+from tests.support.process_cloud import archive, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["BUCKET", "SERVE", "HostingAccount"]
+    from tests.support.image_cloud import ImageCloud
+
+__all__ = ["BUCKET", "SERVE", "HostingAccount", "arn", "error_response", "refusal"]
 
 BUCKET = "model-bucket"
 
@@ -21,7 +29,8 @@ import json, os, pathlib, signal, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODE = os.environ.get("MODE", "")
-model = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model"
+base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+model = base / "model"
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -56,9 +65,8 @@ class Handler(BaseHTTPRequestHandler):
             found = {path.name: oct(path.stat().st_mode & 0o777) for path in [model, *model.iterdir()]}
             self.answer(200, json.dumps(found).encode(), "application/json")
         elif word == "wait":
-            release = pathlib.Path(rest)
-            (release.parent / "arrived").touch()
-            while not release.exists():
+            (base / f"{rest}-arrived").touch()
+            while not (base / f"{rest}-released").exists():
                 time.sleep(0.01)
             self.answer(200, b"waited")
         elif word == "echo":
@@ -75,16 +83,16 @@ if MODE == "exit":
     sys.exit(1)
 print("serving", MODE, flush=True)
 signal.signal(signal.SIGTERM, lambda *_: (print("told to end", flush=True), os._exit(0)))
-address = (os.environ["SAGEMAKER_BIND_TO_ADDRESS"], int(os.environ["SAGEMAKER_BIND_TO_PORT"]))
+address = (os.environ.get("SAGEMAKER_BIND_TO_ADDRESS", ""), int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")))
 ThreadingHTTPServer(address, Handler).serve_forever()
 """
 
 
 @dataclass
 class HostingAccount:
-    """A bucket, a role and one image on a local AWS with the process engine."""
+    """A bucket, a role and one image on a local AWS with a real engine."""
 
-    cloud: ProcessCloud
+    cloud: ImageCloud
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -93,7 +101,7 @@ class HostingAccount:
         self.s3 = self.cloud.client("s3")
         self.s3.create_bucket(Bucket=BUCKET)
         self.role_arn = self.cloud.role("hosting-execution", "sagemaker.amazonaws.com")
-        self.image = self.cloud.push("serving", {"serve": SERVE})
+        self.image = self.cloud.push("serving", {"Dockerfile": DOCKERFILE, "serve": SERVE})
 
     def name(self, base: str) -> str:
         """Return a name that was not used before."""
@@ -151,13 +159,39 @@ class HostingAccount:
             endpoint: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
             return endpoint if endpoint["EndpointStatus"] in {"InService", "Failed"} else None
 
-        found: dict[str, Any] = wait_until(look, f"{name} is settled")
+        found: dict[str, Any] = wait_until(look, f"{name} is settled", 60.0)
         return found
 
     def invoke(self, name: str, body: bytes = b"1", **request: Any) -> str:
         """Return the body of an answer as text."""
         answer = self.runtime.invoke_endpoint(EndpointName=name, Body=body, **request)
         return str(answer["Body"].read().decode())
+
+    @contextmanager
+    def held_request(self, name: str) -> Iterator[list[str]]:
+        """Keep one request in an endpoint's container until the block ends; what is yielded then has the answer."""
+        token, answers = self.name("request"), list[str]()
+        thread = threading.Thread(target=lambda: answers.append(self.invoke(name, f"wait {token}".encode())))
+        thread.start()
+        places = self.cloud.state_dir / "endpoints"
+        arrived = wait_until(lambda: next(places.glob(f"*/{token}-arrived"), None), "the request has arrived")
+        try:
+            yield answers
+        finally:
+            arrived.with_name(f"{token}-released").touch()
+            thread.join()
+
+    def wait_until_gone(self, name: str) -> None:
+        """Return when the endpoint is neither listed nor described any more."""
+
+        def is_gone() -> bool:
+            names = [found["EndpointName"] for found in self.sagemaker.list_endpoints(NameContains=name)["Endpoints"]]
+            return name not in names
+
+        wait_until(is_gone, f"{name} is gone", 60.0)
+        assert refusal(lambda: self.sagemaker.describe_endpoint(EndpointName=name)) == (
+            f'ValidationException: Could not find endpoint "{arn("endpoint", name)}".'
+        )
 
     def log(self, name: str) -> list[str]:
         """Return all lines of an endpoint's log group."""
@@ -166,3 +200,21 @@ class HostingAccount:
         groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
         events = logs.filter_log_events(logGroupName=group)["events"] if groups else []
         return [event["message"] for event in events]
+
+
+def error_response(call: Callable[[], Any]) -> dict[str, Any]:
+    """Return all of the error that a call must end with."""
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call()
+    return dict(caught.value.response)
+
+
+def refusal(call: Callable[[], Any]) -> str:
+    """Return code and message of the error that a call must end with."""
+    error = error_response(call)["Error"]
+    return f"{error['Code']}: {error['Message']}"
+
+
+def arn(kind: str, name: str) -> str:
+    """Return the ARN of a hosting resource, which is in lower case."""
+    return f"arn:aws:sagemaker:us-east-1:123456789012:{kind}/{name.lower()}"

@@ -79,7 +79,9 @@ class ProcessCloud(LocalCloud):
 
 
 @contextmanager
-def process_cloud(directory: Path, *, startup_timeout_seconds: float = 5.0) -> Iterator[ProcessCloud]:
+def process_cloud(
+    directory: Path, *, startup_timeout_seconds: float = 5.0, stop_grace_seconds: float = 120.0
+) -> Iterator[ProcessCloud]:
     """Run a local AWS with the process engine on a free port until the block ends."""
     stores: list[ImageStore] = []
     engines: list[ProcessEngine] = []
@@ -89,19 +91,28 @@ def process_cloud(directory: Path, *, startup_timeout_seconds: float = 5.0) -> I
         engines.append(ProcessEngine(cloud, stores[0]))
         return Backing(engines[0], [CodeBuildService(cloud, stand_in(stores[0]))])
 
-    aws = LocalAws(make_backing, directory / "state", startup_timeout_seconds=startup_timeout_seconds)
+    aws = LocalAws(
+        make_backing,
+        directory / "state",
+        startup_timeout_seconds=startup_timeout_seconds,
+        stop_grace_seconds=stop_grace_seconds,
+    )
     with aws:
         cloud = aws.cloud
         yield ProcessCloud(cloud.endpoint_url, cloud.region, engines[0], cloud.state_dir, stores[0], cloud)
 
 
 def write_context(directory: Path, files: Mapping[str, str]) -> Path:
-    """Write a build context; it gets a Dockerfile and empty programs unless it has its own."""
+    """Write a build context; it gets a Dockerfile and empty programs unless it has its own.
+
+    A file whose first line names an interpreter is executable.
+    """
     directory.mkdir(parents=True)
     for name, text in {"Dockerfile": DOCKERFILE, "train": "", "serve": "", **files}.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
     return directory
 
 

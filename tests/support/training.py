@@ -11,19 +11,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.support.fake_engine import FakeEngine
+from tests.support.image_cloud import DOCKERFILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.support.image_cloud import ImageCloud
     from tests.support.local_cloud import LocalCloud
 
-__all__ = ["BUCKET", "TrainingAccount", "wait_for"]
+__all__ = ["BUCKET", "BuiltTrainingAccount", "TrainingAccount", "wait_for"]
 
 BUCKET = "training-bucket"
 
 _PREAMBLE = """\
 import json, os, pathlib, signal, sys, time
-base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+base = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 model = base / "model"
 config = json.loads((base / "input/config/resourceconfig.json").read_text())
 host = config["current_host"]
@@ -48,7 +50,10 @@ def wait_for(condition: Callable[[], Any], *, timeout_seconds: float = 20.0) -> 
 
 @dataclass
 class TrainingAccount:
-    """A bucket, a role and images on a local AWS with the fake engine."""
+    """A bucket, a role and images on a local AWS with the fake engine.
+
+    :param cloud: where the account is
+    """
 
     cloud: LocalCloud
     role_arn: str = ""
@@ -120,7 +125,7 @@ class TrainingAccount:
             answer = self.describe(name)
             return answer if answer["TrainingJobStatus"] in {"Completed", "Failed", "Stopped"} else None
 
-        found: dict[str, Any] = wait_for(ended)
+        found: dict[str, Any] = wait_for(ended, timeout_seconds=60.0)
         return found
 
     def run(self, program: str = "", **changes: Any) -> dict[str, Any]:
@@ -160,3 +165,24 @@ class TrainingAccount:
                 for member in tar.getmembers()
                 if (file := tar.extractfile(member)) is not None
             }
+
+
+@dataclass
+class BuiltTrainingAccount(TrainingAccount):
+    """An account on a local AWS with a real engine; equal programs share an image."""
+
+    cloud: ImageCloud
+    _built: dict[str, str] = field(default_factory=dict)
+
+    def image(self, program: str) -> str:
+        """Build an image whose ``train`` is this Python text and return its URI."""
+        return self.image_of({"train": f"#!/usr/bin/env python3\n{_PREAMBLE}{program}\n"})
+
+    def image_of(self, files: dict[str, str]) -> str:
+        """Build an image of these files and return its URI."""
+        content = json.dumps(files)
+        if content not in self._built:
+            self._built[content] = self.cloud.push(
+                "training", {"Dockerfile": DOCKERFILE, **files}, f"v{next(self._numbers)}"
+            )
+        return self._built[content]

@@ -10,11 +10,11 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import APIError, DockerException
+from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from local_aws.container import ContainerError
-from local_aws.output import cut_lines
+from local_aws.container import ContainerError, Ending
+from local_aws.output import cut_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ class DockerContainer:
     """A started container.
 
     :param api: docker's low-level client
-    :param output: docker's stream of stdout and stderr, attached before the start
+    :param output: docker's stream of pairs of stdout and stderr, attached before the start
     :param address: host and port behind which the container's port 8080 is, if it serves
     :param on_end: called once when the container has ended, before ``wait`` returns
     :param on_removed: called once when the engine has forgotten the container
@@ -58,13 +58,14 @@ class DockerContainer:
         self._on_end = on_end
         self._on_removed = on_removed
         self._exit_code = _LOST_CODE
+        self._ending = Ending.LOST
         self._ended = threading.Event()
         self._was_read = threading.Event()
         threading.Thread(target=self._await_end, name=f"container {container_id[:12]}", daemon=True).start()
 
     def lines(self) -> Iterator[str]:
         """Return the output line by line, without line ends; bytes that are not UTF-8 become U+FFFD."""
-        return cut_lines(self._chunks())
+        return cut_streams(self._chunks())
 
     def wait(self, timeout_seconds: float | None = None) -> int | None:
         """Return the exit code, or None when it still runs after the timeout; killed by signal N is 128 + N."""
@@ -80,6 +81,11 @@ class DockerContainer:
                 self._ended.wait()
 
     @property
+    def ending(self) -> Ending:
+        """What ended it; known once ``wait`` has a code."""
+        return self._ending
+
+    @property
     def address(self) -> tuple[str, int]:
         """Host and port behind which the container's port 8080 is."""
         if self._address is None:
@@ -90,14 +96,15 @@ class DockerContainer:
     def _signal(self, name: str) -> None:
         try:
             self._api.kill(self._id, signal=name)
-        except APIError as error:
-            # It ended in between.
+        except ENGINE_ERRORS as error:
+            # It ended in between, or the engine did.
             _logger.debug("%s does not reach container %s: %s", name, self._id[:12], error)
 
     def _await_end(self) -> None:
         try:
             self._exit_code = int(self._api.wait(self._id, timeout=None)["StatusCode"])
-            self._tell_out_of_memory()
+            killed = self._api.inspect_container(self._id)["State"]["OOMKilled"]
+            self._ending = Ending.OUT_OF_MEMORY if killed else Ending.OWN
         except ENGINE_ERRORS:
             _logger.exception("The engine lost container %s", self._id[:12])
         self._on_end()
@@ -107,11 +114,7 @@ class DockerContainer:
         remove_container(self._api, self._id)
         self._on_removed()
 
-    def _tell_out_of_memory(self) -> None:
-        if self._api.inspect_container(self._id)["State"]["OOMKilled"]:
-            _logger.warning("Container %s was killed because memory ran out", self._id[:12])
-
-    def _chunks(self) -> Iterator[bytes]:
+    def _chunks(self) -> Iterator[tuple[bytes | None, bytes | None]]:
         try:
             yield from self._output
         except ENGINE_ERRORS:

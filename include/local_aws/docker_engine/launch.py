@@ -20,7 +20,7 @@ SERVING_PORT = 8080
 """Where a serving container listens (developer guide, "Custom Inference Code with Hosting Services")."""
 
 _SHARED_MEMORY_BYTES = 64 * 1024 * 1024
-"""Docker's default, which SageMaker does not change."""
+"""Docker's default. How much there is on SageMaker is not documented, so a container should do with this."""
 
 _MISSING_PROGRAM = re.compile(r"exec: \\?\"[^\"]*\\?\": .*?(?=: unknown|$)")
 
@@ -46,15 +46,19 @@ def container_request(launch: Launch, image: str, labels: Mapping[str, str]) -> 
     return request
 
 
-def host_request(launch: Launch, port: int | None) -> dict[str, Any]:
+def host_request(launch: Launch, port: int | None, memory_bytes: int | None = None) -> dict[str, Any]:
     """Return the arguments of Docker's HostConfig.
 
     :param port: loopback port of this machine for the container's port 8080
+    :param memory_bytes: what the container may use before the kernel kills it; None for all of the machine's
     """
     mounts = [f"{launch.ml_dir}:{ML_ROOT}:rw"]
     if launch.read_only_model:
         mounts.append(f"{launch.ml_dir / 'model'}:{ML_ROOT}/model:ro")
+    # As much with swap as without, or a container would swap instead of being killed.
+    memory = {} if memory_bytes is None else {"mem_limit": memory_bytes, "memswap_limit": memory_bytes}
     return {
+        **memory,
         "binds": mounts,
         "privileged": False,
         "shm_size": _SHARED_MEMORY_BYTES,

@@ -7,22 +7,27 @@ which comes even when the local AWS is killed, and then removes what is left. Mu
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker
 
 from local_aws.docker_engine.container import ENGINE_ERRORS, remove_container
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __all__ = ["LABEL", "Watchdog", "label_of", "remove_leftovers"]
 
 LABEL = "local-aws"
 
-_PACKAGES = Path(__file__).parents[2]
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from local_aws.docker_engine.leftover import main; main()"
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from local_aws.docker_engine.leftover import main; main()"
+)
+"""Looks for packages where its parent found them, and nowhere else."""
 
 _logger = logging.getLogger(__name__)
 
@@ -49,7 +54,7 @@ class Watchdog:
 
     def __init__(self, label: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _PROGRAM, str(_PACKAGES), label],
+            [sys.executable, "-I", "-c", _PROGRAM, json.dumps(sys.path), label],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -34,13 +34,14 @@ class Networks:
         self._members: dict[str, tuple[str, int]] = {}
         self._lock = threading.Lock()
 
-    def join(self, network: str) -> str:
+    def join(self, network: str, *, is_isolated: bool = False) -> str:
         """Count a container in and return the engine's id of the network, which its first container makes.
 
+        :param is_isolated: let the containers reach one another and nothing else
         :raises docker.errors.APIError: when the engine refuses, for example because it has no subnet left
         """
         with self._lock:
-            network_id, count = self._members.get(network) or (self._create(network), 0)
+            network_id, count = self._members.get(network) or (self._create(network, is_internal=is_isolated), 0)
             self._members[network] = (network_id, count + 1)
             return network_id
 
@@ -57,7 +58,7 @@ class Networks:
         except ENGINE_ERRORS as error:
             _logger.warning("The network of %s cannot be removed: %s", network, error)
 
-    def _create(self, network: str) -> str:
+    def _create(self, network: str, *, is_internal: bool) -> str:
         name = f"{self._prefix}-{network}"
-        created = self._api.create_network(name, driver="bridge", labels=self._labels)
+        created = self._api.create_network(name, driver="bridge", labels=self._labels, internal=is_internal)
         return str(created["Id"])

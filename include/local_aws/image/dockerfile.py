@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["DockerfileError", "Instruction", "expand", "read_instructions", "words"]
+__all__ = ["DockerfileError", "Instruction", "Stage", "expand", "read_stages", "words"]
 
 _CARRIED_OUT = frozenset({"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "FROM", "RUN", "WORKDIR"})
 _WITHOUT_EFFECT = frozenset(
@@ -24,7 +24,7 @@ _KNOWN = _CARRIED_OUT | _WITHOUT_EFFECT
 _VARIABLE = re.compile(
     r"\\(?P<escaped>\$)|\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-+])(?P<word>[^{}]*))?\})"
 )
-_STAGE = re.compile(r"\S+(?:\s+AS\s+(?P<name>\S+))?", re.IGNORECASE)
+_FROM = re.compile(r"(?:--platform=\S+\s+)?(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?", re.IGNORECASE)
 
 
 class DockerfileError(Exception):
@@ -45,23 +45,37 @@ class Instruction:
     line: int
 
 
-def read_instructions(text: str, target: str | None = None) -> list[Instruction]:
-    """Return the instructions of one stage, together with the ``ARG`` lines that stand before the first ``FROM``.
+@dataclass(frozen=True)
+class Stage:
+    """One ``FROM`` and what follows it.
 
-    :param target: name of the stage; the last one otherwise
+    :param names: by which later stages call it, in lower case: its number from 0 and, if it has one, its name
+    :param base: image or earlier stage that it begins with; variables are not put in yet
+    :param instructions: the ``ARG`` lines before the first ``FROM``, then its own, ``FROM`` included
+    """
+
+    names: Sequence[str]
+    base: str
+    instructions: Sequence[Instruction]
+
+
+def read_stages(text: str, target: str | None = None) -> list[Stage]:
+    """Return the stages up to the wanted one, which comes last.
+
+    :param target: name or number of the wanted stage; the last one otherwise
     :raises DockerfileError: for an unknown instruction, a here-document, no ``FROM`` or no such stage
     """
     before: list[Instruction] = []
-    stages: list[list[Instruction]] = []
+    groups: list[list[Instruction]] = []
     for instruction in map(_read_instruction, _logical_lines(text)):
         if instruction.name == "FROM":
-            stages.append([instruction])
+            groups.append([instruction])
         else:
-            (stages[-1] if stages else before).append(instruction)
-    if not stages:
+            (groups[-1] if groups else before).append(instruction)
+    if not groups:
         message = "the Dockerfile has no FROM: it must name a base image"
         raise DockerfileError(message)
-    return before + _choose_stage(stages, target)
+    return _until([_read_stage(number, before, group) for number, group in enumerate(groups)], target)
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
@@ -123,14 +137,21 @@ def _read_instruction(numbered: tuple[int, str]) -> Instruction:
     return Instruction(name, text.strip(), number)
 
 
-def _choose_stage(stages: list[list[Instruction]], target: str | None) -> list[Instruction]:
+def _read_stage(number: int, before: Sequence[Instruction], group: Sequence[Instruction]) -> Stage:
+    match = _FROM.fullmatch(group[0].text)
+    if match is None:
+        message = f"line {group[0].line} of the Dockerfile: FROM {group[0].text}; expected FROM image [AS name]"
+        raise DockerfileError(message)
+    names = [str(number), *([match["name"].lower()] if match["name"] else [])]
+    return Stage(names, match["base"], [*before, *group])
+
+
+def _until(stages: list[Stage], target: str | None) -> list[Stage]:
     if target is None:
-        return stages[-1]
-    names = []
-    for stage in stages:
-        match = _STAGE.search(stage[0].text.split("--platform=")[-1])
-        names.append(match["name"] if match else None)
-        if names[-1] and names[-1].lower() == target.lower():
-            return stage
-    message = f"target stage {target!r} is not in the Dockerfile; it has {[name for name in names if name]}"
+        return stages
+    for position, stage in enumerate(stages, start=1):
+        if target.lower() in stage.names:
+            return stages[:position]
+    known = [name for stage in stages for name in stage.names[1:]]
+    message = f"target stage {target!r} is not in the Dockerfile; it has {known}"
     raise DockerfileError(message)

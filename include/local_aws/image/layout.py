@@ -19,24 +19,23 @@ from typing import TYPE_CHECKING
 from local_aws.image.dockerfile import DockerfileError, Instruction, expand, words
 from local_aws.image.dockerignore import Dockerignore
 from local_aws.image.environment import Requirements
+from local_aws.image.pip_command import read_pip_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from local_aws.image.pip_command import Requirement
 
 __all__ = ["BASE_PATH", "Layout", "copy_context", "lay_out"]
 
 BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """PATH of Docker's base images."""
 
-_PIP = re.compile(
-    r"(?:(?:\S*/)?python[\d.]*\s+-m\s+pip[\d.]*|(?:\S*/)?pip[\d.]*|uv\s+pip)\s+(?:--?\S+\s+)*install\s+(.*)", re.S
-)
 _NESTED = re.compile(r"(?:-r|--requirement)[ =]\s*(\S+)")
-_PIP_OPTIONS_WITH_VALUE = re.compile(
-    r"-[cfit]|--(?:index-url|extra-index-url|find-links|target|timeout|retries|cache-dir|progress-bar|constraint|"
-    r"trusted-host|prefix|root|platform|python-version|log)"
-)
+_RUN_OPTIONS = re.compile(r"(?:--\S+\s+)+")
+_ENVIRONMENT = re.compile(r"(?:\S*/)?python[\d.]*\s+-m\s+venv\s.*|uv\s+venv\s.*", re.S)
+"""Every image has a Python environment of its own anyway."""
 
 
 @dataclass
@@ -46,6 +45,7 @@ class Layout:
     :param context: what COPY may take: the build context without what ``.dockerignore`` leaves out
     :param root: directory that stands for the image's ``/``
     :param arguments: build arguments that were given
+    :param stages: earlier stages of the Dockerfile by name and number, from which COPY may take
     """
 
     context: Path
@@ -57,6 +57,7 @@ class Layout:
     entrypoint: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
     requirement_lines: list[str] = field(default_factory=list)
+    stages: Mapping[str, Layout] = field(default_factory=dict)
     _arguments: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -101,24 +102,30 @@ class Layout:
         self.place(".").mkdir(parents=True, exist_ok=True)
 
     def copy(self, instruction: Instruction) -> None:
-        """COPY and ADD of files of the context."""
-        *sources, target = self._copied(instruction)
+        """COPY and ADD of files of the context or of an earlier stage."""
+        options, (*sources, target) = self._copied(instruction)
+        stage = self._stage(options, instruction)
         into_directory = posixpath.basename(target) in {"", ".", ".."} or len(sources) > 1
         for source in sources:
-            found = self._find(source, instruction)
+            found = self._find(source, instruction) if stage is None else self._find_in_stage(stage, source)
             for origin in found:
-                self._copy(origin, self.place(target), into_directory=into_directory or len(found) > 1)
+                copies = self._copy(origin, self.place(target), into_directory=into_directory or len(found) > 1)
+                if "--chmod" in options:
+                    _set_mode(options["--chmod"], copies)
 
     def run(self, instruction: Instruction) -> None:
         """RUN: note what pip would install, set modes, and say what is left out."""
-        for part in re.split(r"&&|;|\n", expand(instruction.text, self.variables)):
+        text = (
+            _RUN_OPTIONS.sub("", instruction.text, count=1) if instruction.text.startswith("--") else instruction.text
+        )
+        for part in re.split(r"&&|;|\n", expand(text, self.variables)):
             command = part.strip()
-            pip = _PIP.fullmatch(command)
-            if pip:
-                self._note_packages(shlex.split(pip[1]))
+            requirements = read_pip_command(command)
+            if requirements is not None:
+                self._note(requirements)
             elif command.startswith("chmod "):
                 self._set_modes(shlex.split(command)[1:])
-            elif command:
+            elif command and not _ENVIRONMENT.fullmatch(command):
                 self.report(f" ---> Not run by the process engine: RUN {command}")
 
     def set_entrypoint(self, instruction: Instruction) -> None:
@@ -140,20 +147,44 @@ class Layout:
                 pass  # Docker, too, takes what is no JSON for the shell form.
         return ["/bin/sh", "-c", instruction.text]
 
-    def _copied(self, instruction: Instruction) -> list[str]:
+    def _copied(self, instruction: Instruction) -> tuple[dict[str, str], list[str]]:
+        """Return a COPY's options by name, and its sources with the target behind them."""
         parts = self._exec_form(instruction) if instruction.text.startswith("[") else words(instruction)
-        options = [part for part in parts if part.startswith("--")]
-        if any(option.startswith("--from") for option in options):
-            message = (
-                f"line {instruction.line} of the Dockerfile, {instruction.name} {instruction.text}: the process engine "
-                "runs no build stage, so there is nothing to copy from one; use the Docker engine for this image"
-            )
-            raise DockerfileError(message)
+        options = dict(part.partition("=")[::2] for part in parts if part.startswith("--"))
         paths = [expand(part, self.variables) for part in parts if not part.startswith("--")]
         if len(paths) < 2:
             message = f"line {instruction.line} of the Dockerfile: {instruction.name} needs a source and a target"
             raise DockerfileError(message)
-        return paths
+        if "://" in "".join(paths):
+            message = self._impossible(instruction, "the process engine downloads nothing but Python packages")
+            raise DockerfileError(message)
+        return options, paths
+
+    def _stage(self, options: Mapping[str, str], instruction: Instruction) -> Layout | None:
+        """Return the stage that COPY takes from, None for the context; what pip installs there is installed here."""
+        if "--from" not in options:
+            return None
+        name = expand(options["--from"], self.variables).lower()
+        if name not in self.stages:
+            message = self._impossible(
+                instruction, f"{name} is no earlier stage, and of other images the process engine has nothing"
+            )
+            raise DockerfileError(message)
+        stage = self.stages[name]
+        self.requirement_lines += [line for line in stage.requirement_lines if line not in self.requirement_lines]
+        return stage
+
+    def _impossible(self, instruction: Instruction, reason: str) -> str:
+        text = f"{instruction.name} {instruction.text}"
+        return f"line {instruction.line} of the Dockerfile, {text}: {reason}; use the Docker engine for this image"
+
+    def _find_in_stage(self, stage: Layout, source: str) -> list[Path]:
+        """Return a stage's files; none when a RUN that is not run here would have made them."""
+        relative = posixpath.normpath("/" + source).lstrip("/") or "."
+        found = sorted(stage.root.glob(relative)) if relative != "." else [stage.root]
+        if not found:
+            self.report(f" ---> Not in the earlier stage, since its RUN is not run by the process engine: {source}")
+        return found
 
     def _find(self, source: str, instruction: Instruction) -> list[Path]:
         relative = posixpath.normpath(source.lstrip("/") or ".")
@@ -167,26 +198,20 @@ class Layout:
             raise DockerfileError(message)
         return found
 
-    def _copy(self, origin: Path, target: Path, *, into_directory: bool) -> None:
-        if origin.is_dir():
-            for file in origin.rglob("*"):
-                if not file.is_dir():
-                    _copy_file(file, target / file.relative_to(origin))
-            target.mkdir(parents=True, exist_ok=True)
-        else:
-            _copy_file(origin, target / origin.name if into_directory or target.is_dir() else target)
+    def _copy(self, origin: Path, target: Path, *, into_directory: bool) -> list[Path]:
+        """Copy a file, or what is in a directory; return the copies."""
+        if not origin.is_dir():
+            return [_copy_file(origin, target / origin.name if into_directory or target.is_dir() else target)]
+        target.mkdir(parents=True, exist_ok=True)
+        files = [file for file in origin.rglob("*") if not file.is_dir()]
+        return [_copy_file(file, target / file.relative_to(origin)) for file in files]
 
-    def _note_packages(self, options: Sequence[str]) -> None:
-        rest = iter(options)
-        for word in rest:
-            if word in {"-r", "--requirement"}:
-                self._note_file(next(rest, ""))
-            elif word.startswith("--requirement="):
-                self._note_file(word.partition("=")[2])
-            elif _PIP_OPTIONS_WITH_VALUE.fullmatch(word):
-                next(rest, None)
-            elif not word.startswith("-"):
-                self.requirement_lines.append(word)
+    def _note(self, requirements: Iterable[Requirement]) -> None:
+        for requirement in requirements:
+            if requirement.is_file:
+                self._note_file(requirement.text)
+            else:
+                self.requirement_lines.append(requirement.text)
 
     def _note_file(self, path: str) -> None:
         file = self.place(path)
@@ -201,13 +226,10 @@ class Layout:
                 self.requirement_lines.append(line)
 
     def _set_modes(self, options: Sequence[str]) -> None:
-        plain = [option for option in options if not option.startswith("-")]
-        executable = plain[:1] and ("x" in plain[0] or plain[0][-1:] in {"1", "3", "5", "7"})
-        for path in plain[1:]:
+        mode, *paths = [option for option in options if not option.startswith("-")] or [""]
+        for path in paths:
             place = self.place(path)
-            for file in self.root.glob(str(place.relative_to(self.root))):
-                if file.is_file():
-                    file.chmod(0o755 if executable else 0o644)
+            _set_mode(mode, [file for file in self.root.glob(str(place.relative_to(self.root))) if file.is_file()])
 
 
 def copy_context(context: Path, dockerfile: Path, target: Path) -> None:
@@ -241,6 +263,17 @@ def lay_out(layout: Layout, instructions: Iterable[Instruction]) -> None:
             actions[instruction.name](instruction)
 
 
-def _copy_file(origin: Path, target: Path) -> None:
+def _set_mode(mode: str, files: Iterable[Path]) -> None:
+    """Make files executable or not; more than that is not kept.
+
+    :param mode: as ``chmod`` takes it, for example ``755`` or ``+x``
+    """
+    is_executable = "x" in mode or mode[-1:] in {"1", "3", "5", "7"}
+    for file in files:
+        file.chmod(0o755 if is_executable else 0o644)
+
+
+def _copy_file(origin: Path, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(origin, target)
+    return target

@@ -12,18 +12,19 @@ import signal
 import subprocess
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_aws.container import ContainerError
+from local_aws.container import ContainerError, Ending
 from local_aws.output import cut_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 __all__ = ["Command", "ProcessContainer"]
 
 _READ_BYTES = 65_536
+_KILLED = 128 + signal.SIGKILL
 _LAST_WORDS_SECONDS = 1.0
 """How long to listen after the end for a grandchild that left the group but kept the output open."""
 
@@ -48,10 +49,19 @@ class ProcessContainer:
 
     :param on_start: called with the group's number as soon as the program runs
     :param on_end: called once when the program has ended, with the same number
+    :param kernel_counters: file in which the kernel counts what it killed for want of memory
     :raises OSError: when the program cannot be executed
     """
 
-    def __init__(self, command: Command, on_start: Callable[[int], None], on_end: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        command: Command,
+        on_start: Callable[[int], None],
+        on_end: Callable[[int], None],
+        *,
+        kernel_counters: Path = Path("/proc/vmstat"),
+    ) -> None:
+        self._kernel_counters = kernel_counters
         self._port = command.port
         self._process = subprocess.Popen(
             list(command.words),
@@ -64,6 +74,8 @@ class ProcessContainer:
         )
         self._on_end = on_end
         self._ended = threading.Event()
+        self._kills_before = self._kills_for_memory()
+        self._kills_after = self._kills_before
         on_start(self._process.pid)
         threading.Thread(target=self._await_end, name=f"container-{self._process.pid}", daemon=True).start()
 
@@ -82,10 +94,20 @@ class ProcessContainer:
     def stop(self, grace_seconds: float) -> None:
         """Send SIGTERM to the program, which must tell its children as in Docker, then SIGKILL to all of them."""
         if not self._ended.is_set():
-            self._process.terminate()
+            if _handles(self._process.pid, signal.SIGTERM):
+                self._process.terminate()
             if not self._ended.wait(grace_seconds):
                 self._kill_group()
                 self._ended.wait()
+
+    @property
+    def ending(self) -> Ending:
+        """Out of memory when the kernel killed something for it while the program ran, and the program went by SIGKILL.
+
+        Which process the kernel killed is not public, so that another one may have been meant.
+        """
+        has_killed = self._kills_after > self._kills_before
+        return Ending.OUT_OF_MEMORY if has_killed and self.wait(0) == _KILLED else Ending.OWN
 
     @property
     def address(self) -> tuple[str, int]:
@@ -97,10 +119,19 @@ class ProcessContainer:
 
     def _await_end(self) -> None:
         self._process.wait()
+        self._kills_after = self._kills_for_memory()
         # A container ends with its first process: whatever is left of the group goes too.
         self._kill_group()
         self._on_end(self._process.pid)
         self._ended.set()
+
+    def _kills_for_memory(self) -> int:
+        """Return how many processes the kernel has killed for want of memory, 0 where it does not say."""
+        try:
+            counters = self._kernel_counters.read_text()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) for line in counters.splitlines() if line.startswith("oom_kill ")), 0)
 
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -127,3 +158,17 @@ class ProcessContainer:
                 return True
             if has_ended:
                 return False
+
+
+def _handles(pid: int, number: signal.Signals) -> bool:
+    """Tell whether a program has a handler for a signal; yes where the system does not say.
+
+    The first process of a container gets no signal from outside that it does not handle, SIGKILL apart: the default
+    action is left out for it. Source: pid_namespaces(7).
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return True
+    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), None)
+    return caught is None or bool(int(caught, 16) >> (number - 1) & 1)

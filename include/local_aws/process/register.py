@@ -15,6 +15,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -58,13 +60,13 @@ class ProcessRegister:
                     os.killpg(group, signal.SIGKILL)
             file.unlink(missing_ok=True)
 
-    def _left_files(self) -> Iterator[tuple[Path, int, str]]:
+    def _left_files(self) -> Iterator[tuple[Path, int, float]]:
         for file in self._directory.glob("*.json"):
             if file.stem.isdecimal() and int(file.stem) not in self._groups:
                 try:
-                    started = str(json.loads(file.read_text())["started"])
-                except (ValueError, KeyError, OSError):
-                    started = ""
+                    started = float(json.loads(file.read_text())["started"])
+                except (ValueError, KeyError, TypeError, OSError):
+                    started = 0.0
                 yield file, int(file.stem), started
 
     def _tell(self, order: str) -> None:
@@ -91,14 +93,9 @@ class ProcessRegister:
             self._watchdog.stdin.flush()
 
 
-def started_at(pid: int) -> str:
-    """Return a text that differs between two processes that had the same number; empty when there is none."""
-    status = Path(f"/proc/{pid}/stat")
-    if status.exists():
-        # Field 22, ticks since boot; the second field is a name that may hold spaces and brackets. Source: proc(5).
-        with contextlib.suppress(OSError):
-            return status.read_text(errors="replace").rpartition(")")[2].split()[19]
-    if Path("/proc/self/stat").exists():
-        return ""
-    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return answer.stdout.strip()
+def started_at(pid: int) -> float:
+    """Return when a process began, which differs between two of the same number; 0 when there is none."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return 0.0

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from local_aws.container import Ending
 from local_aws.sagemaker.log_stream import LogStream
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class TrainingHost:
         self._threads = [reader, waiter]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def ending(self) -> Ending:
+        """What ended its container, as far as the engine knows."""
+        return Ending.OWN if self._container is None else self._container.ending
 
     def stop(self, grace_seconds: float) -> None:
         """SIGTERM, then SIGKILL; returns when the container is gone. Harmless when it never started."""

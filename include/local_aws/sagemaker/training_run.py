@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local_aws.container import ContainerError, Launch
+from local_aws.container import ContainerError, Ending, EngineLostError, Launch
 from local_aws.sagemaker.artifact import Artifact, UploadError
 from local_aws.sagemaker.channel import DownloadError, download, find_objects, shard
 from local_aws.sagemaker.checkpoint import CheckpointSync
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 __all__ = ["TrainingRun", "output_artifacts"]
 
 _logger = logging.getLogger(__name__)
+
+_INTERNAL_ERROR = "InternalServerError: We encountered an internal error. Please try again."
+_OUT_OF_MEMORY = (
+    "ClientError: Please use an instance type with more memory, or reduce the size of job data processed on an "
+    "instance."
+)
+"""Seen as the FailureReason of jobs that ran out of memory, in public notes on them up to 2026; AWS documents no text.
+That a failure file goes before it is a guess."""
 
 _CLOSE_GRACE_SECONDS = 2.0
 """Grace for containers when the local AWS itself goes down."""
@@ -153,7 +161,7 @@ class TrainingRun:
             raise
         except Exception:
             _logger.exception("The training job %s failed inside the local AWS", self._state.name)
-            return self._fail("InternalServerError: We encountered an internal error. Please try again.")
+            return self._fail(_INTERNAL_ERROR)
 
     def _walk(self) -> _End:
         self._state.advance("Pending", "Training job waiting for capacity")
@@ -197,6 +205,7 @@ class TrainingRun:
             environment=environment(self._request, self._state.arn, self._cloud),
             host=host.name,
             network=self._state.name,
+            is_isolated=bool(self._request.get("EnableNetworkIsolation")),
         )
 
     def _download(self) -> None:
@@ -242,6 +251,9 @@ class TrainingRun:
         try:
             for host in self._hosts:
                 host.start(self._engine, self._cloud, self._metrics, self._note_exit)
+        except EngineLostError as error:
+            message = f"{_INTERNAL_ERROR} ({error})"
+            raise _FailureError(message) from error
         except ContainerError as error:
             # That it is an AlgorithmError is a guess: the image is the user's.
             message = f"AlgorithmError: {error}"
@@ -324,7 +336,14 @@ class TrainingRun:
 
 
 def _failure_reason(ended: _Exit) -> str:
-    """Return what the container left in its failure file, with its exit code, within the limit of FailureReason."""
+    """Return what the container left in its failure file, with its exit code, within the limit of FailureReason.
+
+    A container that was killed for want of memory had no time for a failure file.
+    """
     suffix = f", exit code: {ended.code}"
     text = ended.host.directory.failure_text()
+    if ended.host.ending is Ending.LOST:
+        return f"{_INTERNAL_ERROR} ({Ending.LOST.value})"
+    if ended.host.ending is Ending.OUT_OF_MEMORY and not text:
+        return _OUT_OF_MEMORY
     return f"AlgorithmError: {text}"[: 1024 - len(suffix)] + suffix

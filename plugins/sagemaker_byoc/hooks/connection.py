@@ -47,13 +47,18 @@ class AwsConnection:
     verify: bool | str | None = None
     botocore_config: dict[str, Any] | None = None
 
+    @classmethod
+    def of(cls, task: Any) -> AwsConnection:
+        """Read the four parameters off an operator or sensor, which keeps each under its own name for templates."""
+        return cls(task.aws_conn_id, task.region_name, task.verify, task.botocore_config)
+
     def client(self, service: str) -> Any:
         """Return the boto3 client of a service, one for each connection in this process; safe in any thread.
 
         A client is made anew ten minutes after it was made, and after AWS has refused the key that it signs with: ask
         for it before each call.
         """
-        key = (json.dumps(asdict(self), sort_keys=True), service)
+        key = (self._name, service)
         with _making_clients:
             client, made_at = _clients.get(key, (None, 0.0))
             if client is None or time.monotonic() - made_at > CLIENT_LIFETIME_SECONDS:
@@ -65,7 +70,9 @@ class AwsConnection:
     @property
     def region(self) -> str:
         """The region that calls go to."""
-        region: str = self.client("sagemaker").meta.region_name
+        # The client of SageMaker takes longest to make, and a task that only looks at ECR has no other use for it.
+        service = "ecr" if (self._name, "ecr") in _clients else "sagemaker"
+        region: str = self.client(service).meta.region_name
         return region
 
     def conform(
@@ -80,8 +87,12 @@ class AwsConnection:
         return conform(request, shape, field=field)
 
     def serialize(self) -> dict[str, Any]:
-        """Return the parameters, for a trigger to carry."""
+        """Return the parameters as plain JSON, for a trigger to carry."""
         return asdict(self)
+
+    @property
+    def _name(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
 
     def _make_client(self, service: str) -> Any:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook

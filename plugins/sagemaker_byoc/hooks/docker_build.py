@@ -9,18 +9,22 @@ from __future__ import annotations
 import logging
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sagemaker_byoc.base_image import Bases, ecr_registries
 from sagemaker_byoc.engine_output import Mask, PushFault, push_fault
 from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError, RequestError
 from sagemaker_byoc.hooks.docker_engine import PushRefusedError, docker_engine
-from sagemaker_byoc.hooks.image import ImageRepository
+from sagemaker_byoc.hooks.repository import ImageRepository, in_region, registry_login
 from sagemaker_byoc.image_build import BuildState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.hooks.docker_engine import DockerEngine
     from sagemaker_byoc.hooks.image import BuilderSettings
+    from sagemaker_byoc.hooks.repository import RegistryLogin
     from sagemaker_byoc.image_build import ImageOrder
 
 __all__ = ["DockerBuilder"]
@@ -33,6 +37,9 @@ PUSH_ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 2.0
 LISTING_SECONDS = 10.0
 """How long ECR may take to list what its registry has accepted; an emulated one learns of it by a message."""
+
+ASKING_SECONDS = 5.0
+"""How long the registry of a base image may take to tell its digest."""
 
 _LISTING_PAUSE_SECONDS = 0.25
 _CONTENT_TAG_PREFIX = "ctx-"
@@ -70,6 +77,17 @@ class DockerBuilder:
         self._connection = connection
         self._settings = settings
 
+    def identify(self, names: Sequence[str]) -> Bases:
+        """Let the engine ask the images' registries; a registry that does not answer leaves the engine's own copy."""
+        if not names:
+            return Bases()
+        try:
+            with docker_engine(ASKING_SECONDS) as engine:
+                return _identify(engine, names)
+        except RequestError as error:
+            log.warning("Without an engine no digest is known of %s: %s", ", ".join(names), error)
+            return Bases(unknown=names)
+
     def start(self, order: ImageOrder) -> BuildState:
         """Build and push; return when ECR lists the image.
 
@@ -91,6 +109,21 @@ class DockerBuilder:
         """Do nothing: a build ends with the process that started it, because the engine loses its client."""
 
 
+def _identify(engine: DockerEngine, names: Sequence[str]) -> Bases:
+    digests: dict[str, str] = {}
+    engine_ids: dict[str, str] = {}
+    for name in names:
+        digest, engine_id = engine.registry_digest(name), None
+        if digest is None:
+            digest, engine_id = engine.held(name)
+        if digest is not None:
+            digests[name] = digest
+        elif engine_id is not None:
+            engine_ids[name] = engine_id
+        log.info("The base image %s is %s.", name, digest or engine_id or "not known")
+    return Bases(digests, engine_ids, [name for name in names if name not in {**digests, **engine_ids}])
+
+
 class _Work:
     """One order on its way through the engine."""
 
@@ -100,11 +133,13 @@ class _Work:
         self._order = order
         self._engine = engine
         self._name = order.repository_uri.partition("/")[2]
+        self._connection = connection
         self._repository = ImageRepository(connection, self._name)
         self._options = settings.config
         arguments = order.context.build_args
         self._secrets = {name: arguments[name] for name in settings.secret_build_args if name in arguments}
-        self._login = self._repository.login(order.repository_uri)
+        self._host = order.repository_uri.partition("/")[0]
+        self._login = registry_login(connection, self._host)
 
     def build(self) -> str:
         """Build the image and return its id in the engine."""
@@ -112,25 +147,42 @@ class _Work:
         log.info("Building %s with the Docker engine.", self._order.image_uri)
         image_id = self._engine.build(
             context,
-            self._reference(context.tag),
+            self._reference(self._order.tag),
             mask=Mask(self._secrets.values()),
+            references=self._enter_registries(),
             cache_from=self._cache(),
             options=self._options,
         )
         self._refuse_secrets(image_id)
         return image_id
 
+    def _enter_registries(self) -> dict[str, str]:
+        """Let the engine into the registries of ECR that base images come from; return what it shall take from where.
+
+        The user's own Docker configuration lets it into others.
+        """
+        references = self._order.bases.references
+        images = self._order.context.base_images
+        for host, region in ecr_registries(images).items():
+            login = self._login if host == self._host else registry_login(in_region(self._connection, region), host)
+            self._engine.login(login.host, _auth(login))
+            if login.host != host:
+                # An emulated registry: its name leads nowhere, also for an image that is pinned or not followed.
+                here = [image.name for image in images if image.name.startswith(f"{host}/")]
+                references |= {name: login.host + references.get(name, name).removeprefix(host) for name in here}
+        return references
+
     def push(self) -> None:
         """Push until the image is there, with a new token for each attempt."""
         for attempt in range(1, PUSH_ATTEMPTS + 1):
             try:
-                digest = self._engine.push(self._reference(self._order.context.tag), self._auth())
+                digest = self._engine.push(self._reference(self._order.tag), _auth(self._login))
             except PushRefusedError as error:
                 if self._is_there():
                     log.info("%s is there already, pushed by another run: %s", self._order.image_uri, error)
                     return
                 self._give_up_or_wait(attempt, error)
-                self._login = self._repository.login(self._order.repository_uri)
+                self._login = registry_login(self._connection, self._host)
             else:
                 log.info("The registry took %s as %s.", self._order.image_uri, digest)
                 self._await_listing()
@@ -138,7 +190,7 @@ class _Work:
 
     def _is_there(self) -> bool:
         """Ask ECR: a tag that cannot be moved, and is taken, belongs to this very content."""
-        return self._repository.digest(self._order.context.tag) is not None
+        return self._repository.digest(self._order.tag) is not None
 
     def _give_up_or_wait(self, attempt: int, error: PushRefusedError) -> None:
         message = f"{self._order.image_uri} was built, but not pushed: {error}"
@@ -162,19 +214,23 @@ class _Work:
     def _cache(self) -> list[str]:
         """Find the image whose layers the build may take over, when the engine does not know them by itself.
 
-        An engine that built the previous image has a richer cache of its own, and naming an image would confine it
-        to that one.
+        An engine that built the previous image has a richer cache of its own, which knows the steps of failed builds,
+        too; naming an image would confine it to that one.
         """
         try:
-            previous = self._repository.previous_tag(_CONTENT_TAG_PREFIX)
+            newest = self._repository.newest(_CONTENT_TAG_PREFIX)
         except Exception as error:  # noqa: BLE001 - a cache is not worth a failed build
             log.info("No cache from ECR: %s", error)
             return []
-        if previous is None or self._engine.built_here(self._reference(previous)):
+        if newest is None:
             return []
-        log.info("Fetching %s for its layers.", previous)
-        reference = self._reference(previous)
-        return [reference] if self._engine.pull(reference, self._auth()) else []
+        reference = self._reference(newest[0])
+        if self._engine.built_here(reference):
+            return []
+        if self._engine.holds(reference):
+            return [reference]
+        log.info("Fetching %s for its layers.", newest[0])
+        return [reference] if self._engine.pull(reference, _auth(self._login)) else []
 
     def _refuse_secrets(self, image_id: str) -> None:
         """Keep an image at home that tells a secret to whoever may pull it."""
@@ -192,8 +248,9 @@ class _Work:
     def _reference(self, tag: str) -> str:
         return f"{self._login.host}/{self._name}:{tag}"
 
-    def _auth(self) -> dict[str, Any]:
-        return {"username": self._login.username, "password": self._login.password}
+
+def _auth(login: RegistryLogin) -> dict[str, str]:
+    return {"username": login.username, "password": login.password}
 
 
 _LOGIN_ADVICE = (

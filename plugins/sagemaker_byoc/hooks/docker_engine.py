@@ -1,6 +1,6 @@
 """Calls to a Docker engine.
 
-Owns the connection to the engine and the three things that it does for us: build, pull, push. Reads the user's Docker
+Owns the connection to the engine and what it does for us: build, pull, push, and tell digests. Reads the user's Docker
 configuration as docker-py does, for the registries of base images, and never writes it. Knows neither AWS nor ECR.
 """
 
@@ -13,11 +13,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_byoc.context_archive import write_tar
 from sagemaker_byoc.engine_output import (
     BuildOutput,
     Mask,
     TransferOutput,
     is_passing,
+    known_digest,
     platform_advice,
     remedy,
     same_platform,
@@ -59,6 +61,7 @@ class DockerEngine:
         reference: str,
         *,
         mask: Mask,
+        references: Mapping[str, str],
         cache_from: Sequence[str] = (),
         options: Mapping[str, Any],
     ) -> str:
@@ -67,13 +70,14 @@ class DockerEngine:
         The classic builder is asked for. It drops the build when this process goes away.
 
         :param reference: name and tag that the image gets
+        :param references: what to take in place of the names of base images, by name
         :param options: further parameters of docker-py's ``build``
         :raises ImageBuildError: a step failed; tells which, with the last lines
         :raises ImageBuildInterruptedError: the engine went away, or the base image's registry could not be reached
         """
         output = BuildOutput(mask, time.monotonic)
         with tempfile.TemporaryFile() as archive:
-            context.write_tar(archive)
+            write_tar(context, archive, references)
             archive.seek(0)
             request = {
                 "fileobj": archive,
@@ -95,6 +99,34 @@ class DockerEngine:
             raise ImageBuildInterruptedError(f"The Docker engine broke off the build of {reference}: {output.where()}.")
         self._check_platform(output.image_id, context.platform)
         return output.image_id
+
+    def login(self, host: str, auth: Mapping[str, str]) -> None:
+        """Let the builds of this connection into a registry; only this process remembers the login.
+
+        :raises ImageBuildError: the registry refuses it
+        :raises ImageBuildInterruptedError: the registry could not be reached
+        """
+        try:
+            self._api.login(auth["username"], auth["password"], registry=host, reauth=True)
+        except _faults() as error:
+            kind = ImageBuildInterruptedError if is_passing(_told(error)) else ImageBuildError
+            raise kind(f"The Docker engine is not let into {host}, which has a base image: {_told(error)}") from error
+
+    def registry_digest(self, name: str) -> str | None:
+        """Let the engine ask an image's registry for the digest; None when it does not tell."""
+        try:
+            return str(self._api.inspect_distribution(name)["Descriptor"]["digest"])
+        except _faults() as error:
+            log.info("The registry does not tell the digest of the base image %s: %s", name, _told(error))
+            return None
+
+    def held(self, name: str) -> tuple[str | None, str | None]:
+        """Return digest and id of the engine's own copy of an image; the digest only if a registry gave it one."""
+        try:
+            image = self._api.inspect_image(name)
+        except _faults():
+            return None, None
+        return known_digest(name, image.get("RepoDigests") or ()), str(image["Id"])
 
     def push(self, reference: str, auth: Mapping[str, str]) -> str:
         """Push the image, log its layers, and return the digest that the registry took it under.
@@ -131,12 +163,29 @@ class DockerEngine:
             return False
         return True
 
+    def holds(self, reference: str) -> bool:
+        """Tell whether the engine has the image."""
+        return self.held(reference) != (None, None)
+
     def built_here(self, reference: str) -> bool:
-        """Tell whether this engine made the image itself, so that it has all the layers between, too."""
+        """Tell whether this engine ran every step of the image itself, so that its own cache knows all of them.
+
+        A step that it took over from a named image has no command of its own, and is not found again without that
+        name; nor does an engine of API 1.45 or later tell any commands, so there every image counts as taken over.
+        """
+        steps = self._lineage(reference)
+        return len(steps) > 1 and all((step.get("ContainerConfig") or {}).get("Cmd") for step in steps[:-1])
+
+    def _lineage(self, reference: str) -> list[dict[str, Any]]:
+        """Return the image and those that it was made from, the base image as the last; none without the image."""
+        found: list[dict[str, Any]] = []
         try:
-            return bool(self._api.inspect_image(reference).get("Parent"))
+            while reference:
+                found.append(self._api.inspect_image(reference))
+                reference = found[-1].get("Parent", "")
         except _faults():
-            return False
+            return []
+        return found
 
     def traces(self, image_id: str) -> list[str]:
         """List what everybody can read in an image: its commands, environment and labels."""
@@ -194,9 +243,10 @@ class DockerEngine:
 
 
 @contextmanager
-def docker_engine() -> Iterator[DockerEngine]:
+def docker_engine(silence_seconds: float = SILENCE_SECONDS) -> Iterator[DockerEngine]:
     """Connect to the engine that ``DOCKER_HOST`` names, or to the one at the default socket.
 
+    :param silence_seconds: how long the engine may say nothing
     :raises RequestError: the package docker is missing, or no engine answers
     """
     other = "or build without one: builder='codebuild'"
@@ -206,7 +256,7 @@ def docker_engine() -> Iterator[DockerEngine]:
         remedy = f"Install it (`pip install docker`), {other}."
         raise RequestError("builder", "docker", "a builder whose package is installed", remedy) from error
     try:
-        client = docker.from_env(timeout=SILENCE_SECONDS)
+        client = docker.from_env(timeout=silence_seconds)
     except docker.errors.DockerException as error:
         address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
         allowed = f"a builder that answers, and no Docker engine does at {address} ({_told(error)})"

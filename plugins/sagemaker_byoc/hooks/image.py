@@ -1,182 +1,69 @@
-"""Calls that bring an image into ECR: the repository, the archive in S3, and CodeBuild.
+"""Calls that have an image built: the archive in S3, and CodeBuild.
 
-Owns every call to ECR, to S3 and to CodeBuild, and what a builder is: anything that fulfils ``Builder``. Knows
+Owns every call to S3 and CodeBuild about an image, and what a builder is: anything that fulfils ``Builder``. Knows
 nothing of tasks, deferral or templates.
 """
 
 from __future__ import annotations
 
-import base64
-import ipaddress
+import logging
 import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
+from sagemaker_byoc.base_image import Bases
+from sagemaker_byoc.context_archive import write_zip
 from sagemaker_byoc.errors import ImageBuildError, RequestError
-from sagemaker_byoc.image_build import BuildState, ImageOrder, start_build_request
+from sagemaker_byoc.image_build import BuildState, start_build_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sagemaker_byoc.build_context import BuildContext
     from sagemaker_byoc.hooks.connection import AwsConnection
+    from sagemaker_byoc.image_build import ImageOrder
 
 __all__ = [
     "Builder",
     "BuilderSettings",
     "CodeBuildBuilder",
     "ContextStore",
-    "ImageRepository",
-    "RegistryLogin",
 ]
 
-
-@dataclass(frozen=True)
-class RegistryLogin:
-    """A way into the registry for twelve hours.
-
-    :param host: where to push, with the port if there is one
-    """
-
-    host: str
-    username: str
-    password: str = field(repr=False)
-
-
-class ImageRepository:
-    """One ECR repository.
-
-    :param name: without the registry, for example ``team/iris``
-    """
-
-    def __init__(self, connection: AwsConnection, name: str) -> None:
-        self._connection = connection
-        self._name = name
-
-    def ensure(self, tags: list[dict[str, str]], *, create: bool) -> str:
-        """Return the repository's URI; make the repository if it is missing and ``create`` allows it.
-
-        A repository made here takes no tag twice and scans what is pushed.
-
-        :raises RequestError: the name is none, or the repository is missing and must not be made
-        """
-        request = self._connection.conform(
-            "ecr",
-            "CreateRepository",
-            {
-                "repositoryName": self._name,
-                "imageTagMutability": "IMMUTABLE",
-                "imageScanningConfiguration": {"scanOnPush": True},
-                "tags": tags,
-            },
-            field="repository",
-        )
-        uri = self._find()
-        if uri is not None:
-            return uri
-        if not create:
-            remedy = "Create it, or set create_repository=True."
-            raise RequestError("repository", self._name, f"a repository of ECR in {self._connection.region}", remedy)
-        return self._create(request)
-
-    def digest(self, tag: str) -> str | None:
-        """Return the digest ``sha256:…`` of the image that carries the tag; None when there is none."""
-        client = self._connection.client("ecr")
-        try:
-            answer = client.describe_images(repositoryName=self._name, imageIds=[{"imageTag": tag}])
-        except (client.exceptions.ImageNotFoundException, client.exceptions.RepositoryNotFoundException):
-            return None
-        details = answer["imageDetails"]
-        return str(details[0]["imageDigest"]) if details else None
-
-    def previous_tag(self, prefix: str) -> str | None:
-        """Return the tag of that prefix that was pushed last; None when there is none."""
-        pages = (
-            self._connection.client("ecr")
-            .get_paginator("describe_images")
-            .paginate(repositoryName=self._name, filter={"tagStatus": "TAGGED"})
-        )
-        found = [
-            (image["imagePushedAt"], tag)
-            for page in pages
-            for image in page["imageDetails"]
-            for tag in image.get("imageTags", [])
-            if tag.startswith(prefix) and "imagePushedAt" in image
-        ]
-        return max(found)[1] if found else None
-
-    def login(self, repository_uri: str) -> RegistryLogin:
-        """Ask ECR for a token to push with.
-
-        The registry is the one in the repository's URI, as on AWS always. Only where the token's own endpoint is a
-        loopback address, which no ECR of AWS has, the images lie there: that is how an emulated ECR says where its
-        registry listens. The image keeps the name that ECR gave it.
-
-        :param repository_uri: ``<registry>/<repository>`` as ECR gave it
-        """
-        [data, *_] = self._connection.client("ecr").get_authorization_token()["authorizationData"]
-        username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-        endpoint = urlsplit(data.get("proxyEndpoint", ""))
-        host = endpoint.netloc if _is_loopback(endpoint.hostname or "") else repository_uri.partition("/")[0]
-        return RegistryLogin(host, username, password)
-
-    def _find(self) -> str | None:
-        client = self._connection.client("ecr")
-        try:
-            answer = client.describe_repositories(repositoryNames=[self._name])
-        except client.exceptions.RepositoryNotFoundException:
-            return None
-        return str(answer["repositories"][0]["repositoryUri"])
-
-    def _create(self, request: Mapping[str, Any]) -> str:
-        client = self._connection.client("ecr")
-        try:
-            return str(client.create_repository(**request)["repository"]["repositoryUri"])
-        except client.exceptions.RepositoryAlreadyExistsException:
-            # Another run was faster.
-            answer = client.describe_repositories(repositoryNames=[self._name])
-            return str(answer["repositories"][0]["repositoryUri"])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ContextStore:
-    """Where archives of build contexts lie in S3, each under the address of its content."""
+    """Where archives of build contexts lie in S3, each under the address of its content and bases."""
 
     connection: AwsConnection
     bucket: str
     prefix: str
 
-    def location(self, context: BuildContext) -> str:
+    def location(self, order: ImageOrder) -> str:
         """Return ``<bucket>/<key>``, which is the form that CodeBuild wants."""
-        return f"{self.bucket}/{self._key(context)}"
+        return f"{self.bucket}/{self._key(order)}"
 
-    def put(self, context: BuildContext) -> None:
+    def put(self, order: ImageOrder) -> None:
         """Upload the archive, unless the same content lies there already.
 
         :raises RequestError: the bucket does not exist
         """
         client = self.connection.client("s3")
-        key = self._key(context)
+        key = self._key(order)
         if self._holds(key):
             return
         with tempfile.TemporaryFile() as stream:
-            context.write_zip(stream)
+            write_zip(order.context, stream, order.bases.references)
             stream.seek(0)
             try:
                 client.put_object(Bucket=self.bucket, Key=key, Body=stream)
             except client.exceptions.NoSuchBucket as error:
                 raise RequestError("source_bucket", self.bucket, "a bucket that exists") from error
 
-    def _key(self, context: BuildContext) -> str:
-        return "/".join(part for part in (self.prefix.strip("/"), f"{context.address}.zip") if part)
+    def _key(self, order: ImageOrder) -> str:
+        name = f"{order.context.address}{order.bases.suffix}.zip"
+        return "/".join(part for part in (self.prefix.strip("/"), name) if part)
 
     def _holds(self, key: str) -> bool:
         client = self.connection.client("s3")
@@ -210,6 +97,12 @@ class BuilderSettings:
 
 class Builder(Protocol):
     """Whatever turns an order into an image in ECR."""
+
+    def identify(self, names: Sequence[str]) -> Bases:
+        """Tell what is known of base images that are not in ECR.
+
+        A builder that could never ask their registries leaves them out, wherever it is run.
+        """
 
     def start(self, order: ImageOrder) -> BuildState:
         """Adopt the build of this image that is running, or start one.
@@ -247,6 +140,16 @@ class CodeBuildBuilder:
         self._settings = settings
         self._store = ContextStore(connection, settings.source_bucket, settings.source_prefix)
 
+    def identify(self, names: Sequence[str]) -> Bases:
+        """Know nothing of registries other than ECR's: they cannot be asked without an engine."""
+        if names:
+            log.info(
+                "A newer %s is not noticed: builder='codebuild' can follow base images in ECR only. Pin it by digest, "
+                "or take it from ECR, for example by a pull-through cache.",
+                ", ".join(names),
+            )
+        return Bases()
+
     def start(self, order: ImageOrder) -> BuildState:
         """Adopt the build of this image that is running, or start one.
 
@@ -259,12 +162,12 @@ class CodeBuildBuilder:
         request = start_build_request(
             order,
             project_name=self._settings.project_name,
-            source_location=self._store.location(order.context),
+            source_location=self._store.location(order),
             ended_builds=len(known),
             config=self._settings.config,
         )
         conformed = self._connection.conform("codebuild", "StartBuild", request)
-        self._store.put(order.context)
+        self._store.put(order)
         return BuildState.of(self._connection.client("codebuild").start_build(**conformed)["build"])
 
     def look(self, build_id: str) -> BuildState:

@@ -167,7 +167,7 @@ class CreateEndpointOperator(BaseOperator):
 
     @property
     def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        return AwsConnection.of(self)
 
     def _pause(self, deadline: float | None) -> None:
         self.log.info("Endpoint %s is busy; waiting for it to settle.", self.endpoint_name)
@@ -175,9 +175,9 @@ class CreateEndpointOperator(BaseOperator):
             time.sleep(self.poll_interval_seconds)
             return
         trigger = EndpointTrigger(
+            connection=self._connection.serialize(),
             endpoint_name=self.endpoint_name,
             poll_interval_seconds=self.poll_interval_seconds,
-            **self._connection.serialize(),
         )
         self.defer(
             trigger=trigger,

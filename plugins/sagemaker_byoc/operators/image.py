@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 
+from sagemaker_byoc.base_image import Bases
 from sagemaker_byoc.build_context import BuildContext
 from sagemaker_byoc.console import build_url, log_url
 from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError, RequestError
-from sagemaker_byoc.hooks.builder import make_builder
+from sagemaker_byoc.hooks.builder import find_bases, make_builder
 from sagemaker_byoc.hooks.connection import AwsConnection
-from sagemaker_byoc.hooks.image import Builder, BuilderSettings, ImageRepository
+from sagemaker_byoc.hooks.image import Builder, BuilderSettings
 from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.hooks.repository import ImageRepository
 from sagemaker_byoc.hooks.task_state import has_left
 from sagemaker_byoc.image_build import BuildState, ImageOrder
 from sagemaker_byoc.links import LogLink
@@ -39,9 +41,10 @@ __all__ = ["BuildPushImageOperator"]
 class BuildPushImageOperator(BaseOperator):
     """Build the image of a folder and push it to ECR, unless ECR holds an image of this very content.
 
-    The image carries a tag made of the content, so an unchanged folder costs one look at ECR. What the Dockerfile
-    fetches (a base image, packages without version) is not part of the content: change a build argument to build
-    again. A build of the same content that is running already, of an earlier try or of another run, is adopted.
+    The image carries a tag made of the content and of its base images' digests, so an unchanged folder costs two calls
+    to ECR, and one more for each base image in ECR. What else the Dockerfile fetches (packages without version) is not
+    part of it: change a build argument to build again. A build of the same content that is running already, of an
+    earlier try or of another run, is adopted.
 
     Returns ``<registry>/<repository>@sha256:<digest>``, with the digest that ECR reports.
 
@@ -63,8 +66,13 @@ class BuildPushImageOperator(BaseOperator):
         argument in an earlier stage and copy the result from there
     :param target: stage of the Dockerfile to stop at (templated)
     :param platform: for example ``linux/amd64`` (templated)
+    :param follow_base_image: build again when a base image is a newer one, and build on the very image that was found.
+        ECR is asked for its own images, whoever builds; the registries of others are asked by ``docker``, and by
+        ``codebuild`` not at all. While a base image's digest cannot be had, the newest image of the same content will
+        do
     :param maximum_context_bytes: refuse a folder that holds more
     :param create_repository: make a missing repository, with immutable tags and a scan of what is pushed
+    :param lifecycle_policy: ECR's rules for a repository that is made here, such as to expire old images (templated)
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at the build
     :param stop_on_kill: stop the build when a person ends the task; a build that another run started goes on
@@ -85,10 +93,11 @@ class BuildPushImageOperator(BaseOperator):
         "build_args",
         "target",
         "platform",
+        "lifecycle_policy",
         "aws_conn_id",
         "region_name",
     )
-    template_fields_renderers = {"config": "json", "build_args": "json"}  # noqa: RUF012 - as Airflow declares it
+    template_fields_renderers = {"config": "json", "build_args": "json", "lifecycle_policy": "json"}  # noqa: RUF012 - as Airflow declares it
     operator_extra_links = (LogLink(),)
     ui_color = "#f9e0c7"
 
@@ -107,8 +116,10 @@ class BuildPushImageOperator(BaseOperator):
         secret_build_args: Sequence[str] = (),
         target: str | None = None,
         platform: str | None = None,
+        follow_base_image: bool = True,
         maximum_context_bytes: int = 500_000_000,
         create_repository: bool = True,
+        lifecycle_policy: dict[str, Any] | None = None,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
         stop_on_kill: bool = True,
@@ -131,8 +142,10 @@ class BuildPushImageOperator(BaseOperator):
         self.secret_build_args = secret_build_args
         self.target = target
         self.platform = platform
+        self.follow_base_image = follow_base_image
         self.maximum_context_bytes = maximum_context_bytes
         self.create_repository = create_repository
+        self.lifecycle_policy = lifecycle_policy
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
         self.stop_on_kill = stop_on_kill
@@ -158,7 +171,7 @@ class BuildPushImageOperator(BaseOperator):
         with fail_fast():
             order, digest = self._order(RunIdentity.of(context))
             if digest is not None:
-                self.log.info("ECR holds this content already as %s: nothing to build.", order.image_uri)
+                self.log.info("ECR holds this content already as %s: nothing to build.", digest)
                 return f"{order.repository_uri}@{digest}"
             state = self._builder().start(order)
             return self._wait(context, order, state)
@@ -190,18 +203,34 @@ class BuildPushImageOperator(BaseOperator):
             maximum_bytes=self.maximum_context_bytes,
         )
         self.log.info("%s holds %d files, content address %s.", context.path, len(context.files), context.address)
-        self._builder()
+        builder = self._builder()
         repository = ImageRepository(self._connection, self.repository)
-        uri = repository.ensure(run.tags(), create=self.create_repository)
+        policy = as_mapping(self.lifecycle_policy or {}, "lifecycle_policy")
+        uri = repository.ensure(run.tags(), create=self.create_repository, lifecycle_policy=policy)
         ordered_by = run.key.replace("\n", "/")
-        return ImageOrder(context, uri, self._connection.region, ordered_by), repository.digest(context.tag)
+        bases = find_bases(self._connection, builder, context.base_images) if self.follow_base_image else Bases()
+        order = ImageOrder(context, uri, self._connection.region, ordered_by, bases)
+        return order, repository.digest(order.tag) or self._newest(repository, order)
+
+    def _newest(self, repository: ImageRepository, order: ImageOrder) -> str | None:
+        """Find the newest image of this content, when it is not known on which base images it should stand."""
+        found = repository.newest(order.context.tag) if order.bases.unknown else None
+        if found is None:
+            return None
+        tag, digest = found
+        self.log.warning(
+            "Nothing is known now of %s: %s is taken, the newest image of this content.",
+            ", ".join(order.bases.unknown),
+            tag,
+        )
+        return digest
 
     def _wait(self, context: Context, order: ImageOrder, state: BuildState) -> str:
         ours = state.ordered_by == order.ordered_by
         self.log.info("Build %s of %s%s.", state.build_id, order.image_uri, "" if ours else ", started by another run")
         if state.log_group:
             LogLink().push(context, log_url(self._connection.region, state.log_group, state.log_stream))
-        remembered: dict[str, Any] = {"repository_uri": order.repository_uri, "tag": order.context.tag, "ours": ours}
+        remembered: dict[str, Any] = {"repository_uri": order.repository_uri, "tag": order.tag, "ours": ours}
         if self.deferrable and state.in_progress:
             self._defer(state, remembered)
         if ours:
@@ -214,13 +243,13 @@ class BuildPushImageOperator(BaseOperator):
 
     def _defer(self, state: BuildState, remembered: dict[str, Any]) -> None:
         trigger = ImageBuildTrigger(
+            connection=self._connection.serialize(),
             build_id=state.build_id,
             builder=self.builder,
             project_name=self.project_name,
             source_bucket=self.source_bucket,
             stop_on_kill=self.stop_on_kill and remembered["ours"],
             poll_interval_seconds=self.poll_interval_seconds,
-            **self._connection.serialize(),
         )
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=remembered, timeout=self.execution_timeout)
 
@@ -269,7 +298,7 @@ class BuildPushImageOperator(BaseOperator):
 
     @property
     def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        return AwsConnection.of(self)
 
 
 def _arguments(given: Any) -> dict[str, str]:

@@ -125,4 +125,4 @@ class CreateModelOperator(BaseOperator):
 
     @property
     def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        return AwsConnection.of(self)

@@ -241,7 +241,7 @@ class InvokeSmokeTestOperator(BaseOperator):
 
     @property
     def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        return AwsConnection.of(self)
 
 
 def _compare(batch: list[KnownRecord], reply: Reply, tolerance: float | None, *, first: int) -> list[Answer]:

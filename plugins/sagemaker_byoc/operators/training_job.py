@@ -163,10 +163,10 @@ class CreateTrainingJobOperator(BaseOperator):
     def _wait(self, name: str, context: Context) -> str:
         if self.deferrable:
             trigger = TrainingJobTrigger(
+                connection=self._connection.serialize(),
                 training_job_name=name,
                 poll_interval_seconds=self.poll_interval_seconds,
                 stop_on_kill=self.stop_on_kill,
-                **self._connection.serialize(),
             )
             note_try(context)
             self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
@@ -195,4 +195,4 @@ class CreateTrainingJobOperator(BaseOperator):
 
     @property
     def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        return AwsConnection.of(self)

@@ -184,10 +184,10 @@ class EndpointSensor(BaseSensorOperator):
 
     def _defer(self, wanted: dict[str, Any]) -> None:
         trigger = EndpointTrigger(
+            connection=self._connection.serialize(),
             endpoint_name=wanted["endpoint_name"],
             expected_config=wanted["endpoint_config_name"],
             poll_interval_seconds=self.poll_interval_seconds,
-            **self._connection.serialize(),
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
@@ -211,4 +211,4 @@ class EndpointSensor(BaseSensorOperator):
 
     @property
     def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        return AwsConnection.of(self)

@@ -156,10 +156,10 @@ class TrainingJobSensor(BaseSensorOperator):
 
     def _defer(self) -> None:
         trigger = TrainingJobTrigger(
+            connection=self._connection.serialize(),
             training_job_name=self.training_job_name,
             poll_interval_seconds=self.poll_interval_seconds,
             stop_on_kill=self.stop_on_kill,
-            **self._connection.serialize(),
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
@@ -187,7 +187,7 @@ class TrainingJobSensor(BaseSensorOperator):
 
     @property
     def _connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        return AwsConnection.of(self)
 
 
 def is_sensor_timeout(error: BaseException) -> bool:

@@ -27,6 +27,7 @@ class EndpointTrigger(BaseTrigger):
     The event is ``{"look": {…} | None}`` with the fields of ``EndpointLook``, or ``{"error": text}`` when no further
     look would succeed.
 
+    :param connection: how AWS is reached, as ``AwsConnection.serialize`` tells it
     :param endpoint_name: the endpoint
     :param expected_config: fire at once when this configuration is live; another one must be seen twice in a row,
         since AWS may answer with the state from before an update that was accepted a moment ago
@@ -36,29 +37,26 @@ class EndpointTrigger(BaseTrigger):
     def __init__(
         self,
         *,
+        connection: dict[str, Any],
         endpoint_name: str,
         expected_config: str | None = None,
         poll_interval_seconds: float = 5.0,
-        aws_conn_id: str | None = "aws_default",
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.endpoint_name = endpoint_name
         self.expected_config = expected_config
         self.poll_interval_seconds = poll_interval_seconds
-        self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
+        self.connection = AwsConnection(**connection)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
         return (
             "sagemaker_byoc.triggers.endpoint.EndpointTrigger",
             {
+                "connection": self.connection.serialize(),
                 "endpoint_name": self.endpoint_name,
                 "expected_config": self.expected_config,
                 "poll_interval_seconds": self.poll_interval_seconds,
-                **self.connection.serialize(),
             },
         )
 

@@ -28,6 +28,7 @@ class ImageBuildTrigger(BaseTrigger):
 
     The event is ``{"build_id": id}``, or ``{"error": text}`` when no further look would succeed.
 
+    :param connection: how AWS is reached, as ``AwsConnection.serialize`` tells it
     :param build_id: as the builder gave it
     :param builder: the word for the builder
     :param project_name: the builder's project
@@ -39,16 +40,13 @@ class ImageBuildTrigger(BaseTrigger):
     def __init__(
         self,
         *,
+        connection: dict[str, Any],
         build_id: str,
         builder: str,
         project_name: str,
         source_bucket: str,
         stop_on_kill: bool = True,
         poll_interval_seconds: float = 5.0,
-        aws_conn_id: str | None = "aws_default",
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.build_id = build_id
@@ -57,20 +55,20 @@ class ImageBuildTrigger(BaseTrigger):
         self.source_bucket = source_bucket
         self.stop_on_kill = stop_on_kill
         self.poll_interval_seconds = poll_interval_seconds
-        self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
+        self.connection = AwsConnection(**connection)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
         return (
             "sagemaker_byoc.triggers.image.ImageBuildTrigger",
             {
+                "connection": self.connection.serialize(),
                 "build_id": self.build_id,
                 "builder": self.builder,
                 "project_name": self.project_name,
                 "source_bucket": self.source_bucket,
                 "stop_on_kill": self.stop_on_kill,
                 "poll_interval_seconds": self.poll_interval_seconds,
-                **self.connection.serialize(),
             },
         )
 

@@ -28,6 +28,7 @@ class TrainingJobTrigger(BaseTrigger):
     The event is ``{"training_job_name": …}``, with the text ``error`` when the job could not be looked at any more, for
     a reason that does not pass.
 
+    :param connection: how AWS is reached, as ``AwsConnection.serialize`` tells it
     :param poll_interval_seconds: pause between two looks, varied by a fifth
     :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task; Airflow does not tell a
         trigger of a task that was ended in the second before the triggerer took the wait up
@@ -36,29 +37,26 @@ class TrainingJobTrigger(BaseTrigger):
     def __init__(
         self,
         *,
+        connection: dict[str, Any],
         training_job_name: str,
         poll_interval_seconds: float = 5.0,
         stop_on_kill: bool = True,
-        aws_conn_id: str | None = "aws_default",
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.training_job_name = training_job_name
         self.poll_interval_seconds = poll_interval_seconds
         self.stop_on_kill = stop_on_kill
-        self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
+        self.connection = AwsConnection(**connection)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
         return (
             "sagemaker_byoc.triggers.training_job.TrainingJobTrigger",
             {
+                "connection": self.connection.serialize(),
                 "training_job_name": self.training_job_name,
                 "poll_interval_seconds": self.poll_interval_seconds,
                 "stop_on_kill": self.stop_on_kill,
-                **self.connection.serialize(),
             },
         )
 

@@ -180,3 +180,18 @@ def test_without_an_engine_auto_takes_processes(tmp_path: Path) -> None:
         output, _ = process.communicate(timeout=15)
 
     assert output.endswith("engine process)\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--container-memory-mb", "64"), "the process engine cannot limit the memory of containers"),
+        (("--engine", "docker", "--container-memory-mb", "2"), "2 MB is less than a container of Docker can have"),
+    ],
+)
+def test_a_limit_of_memory_that_cannot_be_kept_is_refused(options: tuple[str, ...], reason: str) -> None:
+    """Nothing that was asked for is dropped silently."""
+    ended = _run("--port", "0", *options)
+
+    assert ended.returncode != 0
+    assert reason in ended.stderr

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import TYPE_CHECKING, Any
 
-import botocore.exceptions
 import pytest
 
-from tests.support.hosting import BUCKET, HostingAccount
+from tests.support.hosting import BUCKET, HostingAccount, arn, refusal
 from tests.support.process_cloud import process_cloud, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="module")
@@ -22,37 +19,6 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostingAccount
     """One local AWS for the tests of this module."""
     with process_cloud(tmp_path_factory.mktemp("cloud"), startup_timeout_seconds=3.0) as cloud:
         yield HostingAccount(cloud)
-
-
-def _refusal(call: Callable[[], Any]) -> str:
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call()
-    error = caught.value.response["Error"]
-    return f"{error['Code']}: {error['Message']}"
-
-
-def _arn(kind: str, name: str) -> str:
-    return f"arn:aws:sagemaker:us-east-1:123456789012:{kind}/{name.lower()}"
-
-
-def test_an_endpoint_comes_up_and_answers(account: HostingAccount) -> None:
-    """It is Creating at first, then InService; an invocation reaches the container with the model's data."""
-    config, name = account.simple_config("alpha"), account.name("Endpoint")
-
-    created = account.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
-    status_at_first = account.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
-    endpoint = account.settled(name)
-    answer = account.runtime.invoke_endpoint(
-        EndpointName=name, Body=b"1,2", ContentType="text/csv", CustomAttributes="trace=7"
-    )
-
-    assert created["EndpointArn"] == _arn("endpoint", name)
-    assert status_at_first == "Creating"
-    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", config)
-    assert answer["Body"].read() == b"alpha"
-    assert answer["ContentType"] == "text/csv"
-    assert answer["InvokedProductionVariant"] == "AllTraffic"
-    assert answer["CustomAttributes"] == "trace=7"
 
 
 def test_the_description_shows_variants_with_the_image_by_digest(account: HostingAccount) -> None:
@@ -65,137 +31,6 @@ def test_the_description_shows_variants_with_the_image_by_digest(account: Hostin
     assert variant["CurrentInstanceCount"] == 1
     assert image["SpecifiedImage"] == account.image
     assert image["ResolvedImage"].startswith(account.image.rpartition(":")[0] + "@sha256:")
-
-
-def test_the_container_sees_what_the_contract_says(account: HostingAccount) -> None:
-    """The model's environment is there, the machine's is not, and nothing below the model may be written."""
-    name = account.endpoint(account.simple_config("alpha", COLOUR="green"))
-
-    environment = json.loads(account.invoke(name, b"environment"))
-    modes = json.loads(account.invoke(name, b"modes"))
-
-    assert environment["COLOUR"] == "green"
-    assert not {"PYTEST_CURRENT_TEST", "VIRTUAL_ENV"} & set(environment)
-    assert modes == {"model": "0o555", "name": "0o444"}
-
-
-@pytest.mark.parametrize("isolated", [False, True])
-def test_a_container_reaches_this_cloud_unless_it_is_isolated(account: HostingAccount, *, isolated: bool) -> None:
-    """Code that reads S3 at start works as with the model's role on AWS; network isolation takes keys and address."""
-    model = account.name("model")
-    account.sagemaker.create_model(
-        ModelName=model,
-        ExecutionRoleArn=account.role_arn,
-        PrimaryContainer={"Image": account.image},
-        EnableNetworkIsolation=isolated,
-    )
-
-    environment = json.loads(account.invoke(account.endpoint(account.config({"ModelName": model})), b"environment"))
-
-    ours = {name: value for name, value in environment.items() if name.startswith("AWS_")}
-    keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    address = {"AWS_ENDPOINT_URL": account.cloud.endpoint_url}
-    assert ours == {"AWS_REGION": "us-east-1"} | ({} if isolated else keys | address)
-
-
-def test_the_output_of_containers_is_logged_per_instance(account: HostingAccount) -> None:
-    """The group is the endpoint's, the stream is variant and instance."""
-    name = account.endpoint(account.simple_config("alpha", MODE="talkative"))
-
-    wait_until(lambda: "serving talkative" in account.log(name), "the log has the container's line")
-    streams = account.cloud.client("logs").describe_log_streams(logGroupName=f"/aws/sagemaker/Endpoints/{name}")
-    assert [stream["logStreamName"].partition("/i-")[0] for stream in streams["logStreams"]] == ["AllTraffic"]
-
-
-def test_an_update_under_load_loses_no_request(account: HostingAccount) -> None:
-    """Every request during the swap is answered by the old or the new fleet, and the new one stays."""
-    name, new_config = account.endpoint(account.simple_config("old")), account.simple_config("new")
-    answers: list[str] = []
-    ended = threading.Event()
-
-    def keep_asking() -> None:
-        while not ended.is_set():
-            try:
-                answers.append(account.invoke(name))
-            except botocore.exceptions.ClientError as error:
-                answers.append(str(error))
-
-    threads = [threading.Thread(target=keep_asking) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: len(answers) > 20, "the load is on")
-    account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=new_config)
-    during = account.sagemaker.describe_endpoint(EndpointName=name)
-    after = account.settled(name)
-    ended.set()
-    for thread in threads:
-        thread.join()
-
-    assert set(answers) == {"old", "new"}
-    assert during["EndpointStatus"] == "Updating"
-    assert during["EndpointConfigName"] != new_config
-    assert during["PendingDeploymentSummary"]["EndpointConfigName"] == new_config
-    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", new_config)
-    assert "PendingDeploymentSummary" not in after
-    assert account.invoke(name) == "new"
-    wait_until(lambda: "told to end" in account.log(name), "the old container was told to end")
-
-
-def test_an_update_waits_for_requests_of_the_old_fleet(account: HostingAccount, tmp_path: Path) -> None:
-    """A request that was running when the traffic moved gets its answer from the old container."""
-    name, release = account.endpoint(account.simple_config("old")), tmp_path / "release"
-    answers: list[str] = []
-    thread = threading.Thread(target=lambda: answers.append(account.invoke(name, f"wait {release}".encode())))
-    thread.start()
-    wait_until((tmp_path / "arrived").exists, "the request has arrived")
-
-    account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=account.simple_config("new"))
-    wait_until(lambda: account.invoke(name) == "new", "the new fleet answers")
-    still = account.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
-    release.touch()
-    thread.join()
-
-    assert still == "Updating"
-    assert answers == ["waited"]
-    assert account.settled(name)["EndpointStatus"] == "InService"
-
-
-@pytest.mark.parametrize("mode", ["exit", "unhealthy"])
-def test_an_endpoint_whose_container_does_not_come_up_fails(account: HostingAccount, mode: str) -> None:
-    """The reason is AWS's, nothing but deletion is allowed, and the log tells why."""
-    name = account.endpoint(account.simple_config("alpha", MODE=mode))
-    endpoint = account.settled(name)
-    other = account.simple_config("beta")
-
-    assert endpoint["EndpointStatus"] == "Failed"
-    assert endpoint["FailureReason"] == (
-        "The primary container for production variant AllTraffic did not pass the ping health check. "
-        "Please check CloudWatch logs for this endpoint."
-    )
-    assert "it can only be deleted" in _refusal(
-        lambda: account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=other)
-    )
-    assert account.log(name) == [{"exit": "this container never serves", "unhealthy": "serving unhealthy"}[mode]] + (
-        ["told to end"] if mode == "unhealthy" else []
-    )
-    account.sagemaker.delete_endpoint(EndpointName=name)
-    _wait_until_gone(account, name)
-
-
-def test_an_image_without_serve_fails_with_the_command_to_try(account: HostingAccount) -> None:
-    """The reason shows the ``docker run`` that has to work."""
-    image = account.cloud.push("no-serve", {"Dockerfile": "FROM a\n"})
-    model = account.name("model")
-    account.sagemaker.create_model(
-        ModelName=model, ExecutionRoleArn=account.role_arn, PrimaryContainer={"Image": image}
-    )
-
-    endpoint = account.settled(account.endpoint(account.config({"ModelName": model})))
-
-    assert endpoint["FailureReason"] == (
-        "CannotStartContainerError. Please ensure the model container for variant AllTraffic starts correctly when "
-        f"invoked with 'docker run {image} serve'"
-    )
 
 
 @pytest.mark.parametrize(
@@ -223,19 +58,6 @@ def test_model_data_that_went_bad_fails_the_endpoint(
     assert endpoint["EndpointStatus"] == "Failed"
     assert reason in endpoint["FailureReason"]
     assert url in endpoint["FailureReason"]
-
-
-def test_a_failed_update_leaves_the_old_fleet_serving(account: HostingAccount) -> None:
-    """Status and configuration look as before; only the reason tells that the update failed."""
-    old_config = account.simple_config("old")
-    name, bad_config = account.endpoint(old_config), account.simple_config("new", MODE="exit")
-
-    account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=bad_config)
-    endpoint = account.settled(name)
-
-    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", old_config)
-    assert "did not pass the ping health check" in endpoint["FailureReason"]
-    assert account.invoke(name) == "old"
 
 
 def test_a_later_good_update_clears_the_reason(account: HostingAccount) -> None:
@@ -311,72 +133,19 @@ def test_retained_variant_properties_survive_an_update(account: HostingAccount) 
     assert account.invoke(name) == "new"
 
 
-def test_a_container_that_ends_is_replaced(account: HostingAccount) -> None:
-    """The endpoint stays InService and answers again from a new instance."""
-    name = account.endpoint(account.simple_config("alpha"))
-
-    refused = _refusal(lambda: account.invoke(name, b"exit"))
-
-    assert refused.startswith("ModelError: Received server error (500) from primary")
-    wait_until(lambda: _answers(account, name), "a new instance answers")
-    assert account.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
-    wait_until(lambda: account.log(name).count("serving ") == 2, "both instances have logged")
-
-
-def _answers(account: HostingAccount, name: str) -> bool:
-    try:
-        return account.invoke(name) == "alpha"
-    except botocore.exceptions.ClientError:
-        return False
-
-
-def test_deletion_lets_the_running_request_finish(account: HostingAccount, tmp_path: Path) -> None:
-    """A deleted endpoint is Deleting until its last answer is out, then it is gone with its files."""
-    name, release = account.endpoint(account.simple_config("alpha")), tmp_path / "release"
-    answers: list[str] = []
-    thread = threading.Thread(target=lambda: answers.append(account.invoke(name, f"wait {release}".encode())))
-    thread.start()
-    wait_until((tmp_path / "arrived").exists, "the request has arrived")
-
-    account.sagemaker.delete_endpoint(EndpointName=name)
-    status = account.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
-    refused = _refusal(lambda: account.invoke(name))
-    release.touch()
-    thread.join()
-
-    assert status == "Deleting"
-    assert refused == f"ValidationError: Endpoint {name} of account 123456789012 not found."
-    assert answers == ["waited"]
-    _wait_until_gone(account, name)
-
-
-def _wait_until_gone(account: HostingAccount, name: str) -> None:
-    def is_gone() -> bool:
-        names = [found["EndpointName"] for found in account.sagemaker.list_endpoints(NameContains=name)["Endpoints"]]
-        return name not in names
-
-    wait_until(is_gone, f"{name} is gone")
-    assert _refusal(lambda: account.sagemaker.describe_endpoint(EndpointName=name)) == (
-        f'ValidationException: Could not find endpoint "{_arn("endpoint", name)}".'
-    )
-
-
-def test_an_endpoint_in_progress_can_be_neither_updated_nor_deleted(account: HostingAccount, tmp_path: Path) -> None:
+def test_an_endpoint_in_progress_can_be_neither_updated_nor_deleted(account: HostingAccount) -> None:
     """AWS answers both with the same words."""
-    name, release = account.endpoint(account.simple_config("old")), tmp_path / "release"
-    thread = threading.Thread(target=lambda: account.invoke(name, f"wait {release}".encode()))
-    thread.start()
-    wait_until((tmp_path / "arrived").exists, "a request keeps the old fleet alive")
+    name = account.endpoint(account.simple_config("old"))
     other, third = account.simple_config("new"), account.simple_config("third")
-    account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=other)
+    in_progress = f'ValidationException: Cannot update in-progress endpoint "{arn("endpoint", name)}".'
 
-    in_progress = f'ValidationException: Cannot update in-progress endpoint "{_arn("endpoint", name)}".'
-    refusals = [
-        _refusal(lambda: account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=third)),
-        _refusal(lambda: account.sagemaker.delete_endpoint(EndpointName=name)),
-    ]
-    release.touch()
-    thread.join()
+    # The request keeps the old fleet alive.
+    with account.held_request(name):
+        account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=other)
+        refusals = [
+            refusal(lambda: account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=third)),
+            refusal(lambda: account.sagemaker.delete_endpoint(EndpointName=name)),
+        ]
 
     assert refusals == [in_progress, in_progress]
     assert account.settled(name)["EndpointConfigName"] == other
@@ -388,10 +157,10 @@ def test_names_of_endpoints_are_unique_without_regard_to_case(account: HostingAc
     name = account.endpoint(config)
 
     assert (
-        _refusal(lambda: account.sagemaker.create_endpoint(EndpointName=name.upper(), EndpointConfigName=config))
-        == f'ValidationException: Cannot create already existing endpoint "{_arn("endpoint", name)}".'
+        refusal(lambda: account.sagemaker.create_endpoint(EndpointName=name.upper(), EndpointConfigName=config))
+        == f'ValidationException: Cannot create already existing endpoint "{arn("endpoint", name)}".'
     )
-    assert _refusal(lambda: account.invoke(name.upper())) == (
+    assert refusal(lambda: account.invoke(name.upper())) == (
         f"ValidationError: Endpoint {name.upper()} of account 123456789012 not found."
     )
 
@@ -401,11 +170,11 @@ def test_an_update_needs_another_configuration_that_exists(account: HostingAccou
     config = account.simple_config("alpha")
     name = account.endpoint(config)
 
-    same = _refusal(lambda: account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config))
-    unknown = _refusal(lambda: account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName="none"))
+    same = refusal(lambda: account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config))
+    unknown = refusal(lambda: account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName="none"))
 
     assert "already has" in same
-    assert unknown == f'ValidationException: Could not find endpoint configuration "{_arn("endpoint-config", "none")}".'
+    assert unknown == f'ValidationException: Could not find endpoint configuration "{arn("endpoint-config", "none")}".'
     assert account.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
 
 
@@ -427,7 +196,7 @@ def test_a_rollout_that_is_not_carried_out_is_refused(account: HostingAccount, d
     config, other = account.simple_config("alpha"), account.simple_config("beta")
     name = account.endpoint(config)
 
-    refused = _refusal(
+    refused = refusal(
         lambda: account.sagemaker.update_endpoint(
             EndpointName=name, EndpointConfigName=other, DeploymentConfig=deployment
         )

@@ -7,13 +7,13 @@ import json
 import socket
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import botocore.exceptions
 import pytest
 
 from local_aws.runtime.invocation import invoke
-from tests.support.hosting import HostingAccount
+from tests.support.hosting import HostingAccount, error_response
 from tests.support.process_cloud import process_cloud, wait_until
 
 if TYPE_CHECKING:
@@ -33,32 +33,6 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostingAccount
 def name(account: HostingAccount) -> str:
     """One endpoint for the tests of this module."""
     return account.endpoint(account.simple_config("alpha"))
-
-
-def _error(call: Callable[[], Any]) -> dict[str, Any]:
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call()
-    response: dict[str, Any] = dict(caught.value.response)
-    return response
-
-
-@pytest.mark.parametrize(("status", "kind"), [(400, "client"), (415, "client"), (500, "server"), (503, "server")])
-def test_a_bad_status_of_the_container_is_a_model_error(
-    account: HostingAccount, name: str, status: int, kind: str
-) -> None:
-    """Code 424 with the container's status and body, worded as on AWS."""
-    response = _error(lambda: account.invoke(name, f"status {status}".encode()))
-
-    assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
-    assert response["Error"]["Code"] == "ModelError"
-    assert response["Error"]["Message"] == (
-        f'Received {kind} error ({status}) from primary with message "because of you". See '
-        "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logEventViewer:"
-        f"group=/aws/sagemaker/Endpoints/{name} in account 123456789012 for more information."
-    )
-    assert response["OriginalStatusCode"] == status
-    assert response["OriginalMessage"] == "because of you"
-    assert response["LogStreamArn"].endswith(f":log-group:/aws/sagemaker/Endpoints/{name}")
 
 
 def test_only_documented_headers_reach_the_container(account: HostingAccount, name: str) -> None:
@@ -81,28 +55,19 @@ def test_only_documented_headers_reach_the_container(account: HostingAccount, na
     assert not {"authorization", "x-amz-date", "amz-sdk-invocation-id"} & set(headers)
 
 
-def test_bodies_are_bytes(account: HostingAccount, name: str) -> None:
-    """Nothing is decoded on the way, in either direction."""
-    body = b"echo " + bytes(range(256))
-
-    answer = account.runtime.invoke_endpoint(EndpointName=name, Body=body, ContentType="application/octet-stream")
-
-    assert answer["Body"].read() == body
-
-
 def test_a_body_may_have_six_mebibytes_and_no_byte_more(account: HostingAccount, name: str) -> None:
     """The limit is the service model's."""
     assert len(account.invoke(name, b"echo ".ljust(LIMIT_BYTES, b"x"))) == LIMIT_BYTES
 
-    response = _error(lambda: account.invoke(name, b"echo ".ljust(LIMIT_BYTES + 1, b"x")))
+    response = error_response(lambda: account.invoke(name, b"echo ".ljust(LIMIT_BYTES + 1, b"x")))
 
     assert response["Error"]["Code"] == "ValidationError"
     assert "less than or equal to 6291456" in response["Error"]["Message"]
 
 
-def test_an_answer_that_is_too_large_is_a_model_error(account: HostingAccount, name: str) -> None:
+def test_an_answer_that_is_too_large_is_a_modelerror_response(account: HostingAccount, name: str) -> None:
     """It names the limit."""
-    response = _error(lambda: account.invoke(name, f"large {LIMIT_BYTES + 1}".encode()))
+    response = error_response(lambda: account.invoke(name, f"large {LIMIT_BYTES + 1}".encode()))
 
     assert response["OriginalMessage"] == (
         "The answer of container primary has more than 6291456 bytes, the most that are allowed"
@@ -121,7 +86,7 @@ def test_what_the_endpoint_does_not_have_is_refused(
     account: HostingAccount, name: str, request_members: dict[str, str], message: str
 ) -> None:
     """A request for something else than the endpoint has is no request for what it has."""
-    response = _error(lambda: account.invoke(name, b"1", **request_members))
+    response = error_response(lambda: account.invoke(name, b"1", **request_members))
 
     assert response["Error"]["Code"] == "ValidationError"
     assert message in response["Error"]["Message"]
@@ -129,7 +94,7 @@ def test_what_the_endpoint_does_not_have_is_refused(
 
 def test_an_unknown_endpoint_is_refused_in_the_words_of_aws(account: HostingAccount) -> None:
     """The account number is part of them."""
-    response = _error(lambda: account.invoke("none"))
+    response = error_response(lambda: account.invoke("none"))
 
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert response["Error"] == {
@@ -140,7 +105,9 @@ def test_an_unknown_endpoint_is_refused_in_the_words_of_aws(account: HostingAcco
 
 def test_streaming_is_refused_clearly(account: HostingAccount, name: str) -> None:
     """The answer is a 4xx that says what is missing, not an empty stream."""
-    response = _error(lambda: account.runtime.invoke_endpoint_with_response_stream(EndpointName=name, Body=b"1"))
+    response = error_response(
+        lambda: account.runtime.invoke_endpoint_with_response_stream(EndpointName=name, Body=b"1")
+    )
 
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert "InvokeEndpointWithResponseStream" in response["Error"]["Message"]

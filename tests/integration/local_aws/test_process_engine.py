@@ -107,7 +107,7 @@ def test_the_program_finds_itself_as_in_the_image(cloud: ProcessCloud, monkeypat
     assert environment["NAME"] == "a:b"
     assert environment["TRAINING_JOB_NAME"] == "job"
     assert environment["SAGEMAKER_BASE_DIR"] == str(launch.ml_dir)
-    assert environment["PYTHONUNBUFFERED"] == "1"
+    assert "PYTHONUNBUFFERED" not in environment
     assert "SECRET_OF_THE_USER" not in environment
     assert "SAGEMAKER_BIND_TO_PORT" not in environment
     assert shown["prefix"] not in {sys.prefix, sys.base_prefix}
@@ -142,46 +142,6 @@ def test_variables_that_no_program_can_have_fail_the_start_and_leave_nothing(
         cloud.engine.start(launch)
 
     assert not (cloud.state_dir / "containers" / "home" / launch.name).exists()
-
-
-@pytest.mark.parametrize(
-    ("instructions", "launch", "arguments"),
-    [
-        ("", {}, ["train"]),
-        ('ENTRYPOINT ["show", "first"]\n', {}, ["show", "first", "train"]),
-        ('ENTRYPOINT ["show", "first"]\n', {"entrypoint": ("train", "own")}, ["train", "own", "train"]),
-    ],
-)
-def test_the_command_line_is_that_of_docker_run(
-    cloud: ProcessCloud, instructions: str, launch: dict[str, Any], arguments: list[str]
-) -> None:
-    """An entrypoint of the image gets the arguments; one of the request replaces it."""
-    dockerfile = DOCKERFILE + "RUN chmod 755 show\n" + instructions
-    image = cloud.push(f"command-{next(_NUMBERS)}", {"train": _SHOW, "show": _SHOW, "Dockerfile": dockerfile})
-
-    program, *rest = _shown(cloud, _launch(cloud, image, **launch))["arguments"]
-
-    assert [program.rpartition("/")[2], *rest] == arguments
-
-
-@pytest.mark.parametrize(
-    ("files", "reason"),
-    [
-        ({"Dockerfile": "FROM a\nWORKDIR /opt/program\nCOPY . .\n"}, r'exec: "train": executable file not found'),
-        ({"train": "#!/no/such/interpreter\n"}, "No such file or directory"),
-        ({"train": "no program"}, "Exec format error"),
-    ],
-)
-def test_an_image_that_cannot_run_says_which_command_has_to_work(
-    cloud: ProcessCloud, files: dict[str, str], reason: str
-) -> None:
-    """A program that is not on PATH, or is none, fails to start in AWS's words with the reason."""
-    image = cloud.push(f"broken-{next(_NUMBERS)}", files)
-
-    with pytest.raises(ContainerError, match=reason) as caught:
-        cloud.engine.start(_launch(cloud, image))
-
-    assert f"Please make sure the container can be run with 'docker run {image} train'" in str(caught.value)
 
 
 def test_the_hosts_of_a_job_meet_at_one_loopback_port(cloud: ProcessCloud) -> None:

@@ -15,7 +15,6 @@ from tests.support.training import BUCKET, TrainingAccount, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _WAIT_FOR_SIGTERM = """
 def on_term(*_):
@@ -32,27 +31,6 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingAccoun
     """One local AWS for the tests of this module."""
     with local_cloud(tmp_path_factory.mktemp("cloud"), stop_grace_seconds=1.0) as cloud:
         yield TrainingAccount(cloud)
-
-
-def test_a_job_walks_through_the_secondary_statuses_of_aws(account: TrainingAccount) -> None:
-    """A finished job shows AWS's statuses in AWS's order, each with times and AWS's message."""
-    job = account.run("(model / 'm').write_text('1')", InputDataConfig=[account.channel("train", "data/train")])
-
-    transitions = job["SecondaryStatusTransitions"]
-    assert [(step["Status"], step["StatusMessage"]) for step in transitions] == [
-        ("Starting", "Starting the training job"),
-        ("Pending", "Training job waiting for capacity"),
-        ("Pending", "Preparing the instances for training"),
-        ("Downloading", "Downloading input data"),
-        ("Downloading", "Downloading the training image"),
-        ("Training", "Training image download completed. Training in progress."),
-        ("Uploading", "Uploading generated training model"),
-        ("Completed", "Training job completed"),
-    ]
-    assert all(step["EndTime"] >= step["StartTime"] for step in transitions)
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed")
-    assert job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"]
-    assert job["TrainingTimeInSeconds"] == job["BillableTimeInSeconds"] == 1
 
 
 def test_describe_shows_the_request_with_aws_defaults(account: TrainingAccount) -> None:
@@ -72,28 +50,6 @@ def test_describe_shows_the_request_with_aws_defaults(account: TrainingAccount) 
     assert account.sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"] == [{"Key": "team", "Value": "a"}]
 
 
-def test_model_and_output_are_packed_at_the_root_of_their_archives(account: TrainingAccount) -> None:
-    """Both archives hold the directories' contents without a directory around them."""
-    job = account.run("""
-(model / "nested").mkdir()
-(model / "nested/weights").write_text("w")
-(base / "output/data/report.txt").write_text("r")
-""")
-
-    folder = f"out/{job['TrainingJobName']}/output"
-    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/{folder}/model.tar.gz"
-    assert account.archive(f"{folder}/model.tar.gz") == {"nested/weights": "w"}
-    assert account.archive(f"{folder}/output.tar.gz") == {"report.txt": "r"}
-
-
-def test_empty_directories_make_no_archives(account: TrainingAccount) -> None:
-    """A program that writes nothing leaves nothing in S3 and still completes."""
-    job = account.run()
-
-    assert job["TrainingJobStatus"] == "Completed"
-    assert account.keys(f"out/{job['TrainingJobName']}/") == []
-
-
 def test_compression_none_uploads_single_files(account: TrainingAccount) -> None:
     """With CompressionType NONE the model is a folder of objects."""
     job = account.run(
@@ -104,21 +60,6 @@ def test_compression_none_uploads_single_files(account: TrainingAccount) -> None
     uri = job["ModelArtifacts"]["S3ModelArtifacts"]
     assert uri.endswith("/output/model/")
     assert account.text(f"{uri.removeprefix(f's3://{BUCKET}/')}weights") == "w"
-
-
-def test_the_log_holds_every_line_before_the_job_is_over(account: TrainingAccount) -> None:
-    """Stdout and stderr, long lines included, are in CloudWatch as soon as the status is terminal."""
-    job = account.run("""
-for number in range(300): print("line", number)
-print("", flush=True)
-print("x" * 300_000, flush=True)
-print("last words", file=sys.stderr)
-""")
-
-    lines = account.log(job["TrainingJobName"])
-    assert lines[:300] == [f"line {number}" for number in range(300)]
-    assert [len(line) for line in lines[300:302]] == [262_118, 37_882]
-    assert lines[-1] == "last words"
 
 
 def test_metric_definitions_become_final_metrics_and_cloudwatch_data(account: TrainingAccount) -> None:
@@ -151,56 +92,6 @@ def test_metric_definitions_become_final_metrics_and_cloudwatch_data(account: Tr
     assert (sum(point["SampleCount"] for point in points), min(point["Minimum"] for point in points)) == (2, 0.25)
 
 
-def test_a_failure_file_becomes_the_failure_reason(account: TrainingAccount) -> None:
-    """A non-zero exit fails the job with the text that the program left."""
-    job = account.run("(base / 'output/failure').write_text('no column label'); sys.exit(1)")
-
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
-    assert job["FailureReason"] == "AlgorithmError: no column label, exit code: 1"
-    assert job["SecondaryStatusTransitions"][-1]["StatusMessage"] == "Training job failed"
-    assert account.keys(f"out/{job['TrainingJobName']}/") == []
-
-
-def test_a_long_failure_file_is_cut_to_the_limit_of_the_api(account: TrainingAccount) -> None:
-    """FailureReason never has more than 1,024 characters."""
-    job = account.run("(base / 'output/failure').write_text('é' * 5000); sys.exit(7)")
-
-    assert len(job["FailureReason"]) == 1024
-    assert job["FailureReason"].startswith("AlgorithmError: ééé")
-    assert job["FailureReason"].endswith(", exit code: 7")
-
-
-def test_an_exit_code_without_a_failure_file_is_named(account: TrainingAccount) -> None:
-    """The reason is AWS's text for a program that says nothing."""
-    assert account.run("sys.exit(3)")["FailureReason"] == "AlgorithmError: , exit code: 3"
-
-
-def test_stopping_a_job_sends_sigterm_and_keeps_the_model(account: TrainingAccount) -> None:
-    """The program may save on SIGTERM; what it saved is uploaded and the job is Stopped, whatever its exit code."""
-    name = account.create(_WAIT_FOR_SIGTERM)
-    wait_for(lambda: "waiting" in account.log(name))
-
-    account.sagemaker.stop_training_job(TrainingJobName=name)
-    assert account.describe(name)["TrainingJobStatus"] in {"Stopping", "Stopped"}
-    job = account.finish(name)
-
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
-    assert "FailureReason" not in job
-    messages = [step["StatusMessage"] for step in job["SecondaryStatusTransitions"]][-3:]
-    assert messages == ["Stopping the training job", "Uploading generated training model", "Training job stopped"]
-    assert account.archive(f"out/{name}/output/model.tar.gz") == {"saved.txt": "on SIGTERM"}
-
-
-def test_a_program_that_ignores_sigterm_is_killed(account: TrainingAccount) -> None:
-    """After the grace period comes SIGKILL."""
-    name = account.create("signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)")
-    wait_for(lambda: "deaf" in account.log(name))
-
-    account.sagemaker.stop_training_job(TrainingJobName=name)
-
-    assert account.finish(name)["TrainingJobStatus"] == "Stopped"
-
-
 def test_an_ended_job_cannot_be_stopped(account: TrainingAccount) -> None:
     """StopTrainingJob of an ended job is refused with AWS's text."""
     job = account.run()
@@ -211,67 +102,6 @@ def test_an_ended_job_cannot_be_stopped(account: TrainingAccount) -> None:
         "Code": "ValidationException",
         "Message": "The request was rejected because the training job is in status Completed.",
     }
-
-
-def test_max_runtime_stops_the_job_and_keeps_the_model(account: TrainingAccount) -> None:
-    """When the time is up the job ends as Stopped / MaxRuntimeExceeded, with its model."""
-    name = account.create(_WAIT_FOR_SIGTERM, StoppingCondition={"MaxRuntimeInSeconds": 1})
-    job = account.finish(name)
-
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
-    assert account.archive(f"out/{name}/output/model.tar.gz") == {"saved.txt": "on SIGTERM"}
-
-
-def test_two_hosts_have_their_own_config_and_share_the_archive(account: TrainingAccount) -> None:
-    """Each host finds itself in resourceconfig; their files are merged into one model."""
-    job = account.run(
-        "print('I am', host, 'of', config['hosts']); (model / host).write_text(host)",
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 10},
-    )
-
-    name = job["TrainingJobName"]
-    for host in ("algo-1", "algo-2"):
-        assert account.log(name, host) == [f"I am {host} of ['algo-1', 'algo-2']"]
-    assert account.archive(f"out/{name}/output/model.tar.gz") == {"algo-1": "algo-1", "algo-2": "algo-2"}
-
-
-def test_one_failing_host_fails_the_job_and_ends_the_others(account: TrainingAccount) -> None:
-    """The other host, which would run for ten minutes, is gone with the job."""
-    job = account.run(
-        "time.sleep(600) if host == 'algo-1' else sys.exit(9)",
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 10},
-    )
-
-    assert job["FailureReason"] == "AlgorithmError: , exit code: 9"
-    engine = account.cloud.engine
-    assert isinstance(engine, FakeEngine)
-    mine = [item for item in engine.containers if job["TrainingJobName"] in item.launch.name]
-    assert [item.wait(0) is None for item in mine] == [False, False]
-
-
-def test_checkpoints_come_in_and_go_out(account: TrainingAccount) -> None:
-    """What S3 holds is there at the start; new files reach S3 while the job runs, markers do not, deleted ones go."""
-    account.put({"ckpt/old.txt": "from before", "ckpt/sub/gone.txt": "x", "ckpt-other/no.txt": "x"})
-    name = account.create(
-        """
-directory = base / "checkpoints"
-print(sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file()), flush=True)
-(directory / "sub/gone.txt").unlink()
-(directory / "new.txt").write_text("epoch 1")
-(directory / "new.txt.sagemaker-uploading").write_text("")
-signal.signal(signal.SIGTERM, lambda *_: ((directory / "last.txt").write_text("epoch 2"), sys.exit(0)))
-while True: time.sleep(0.05)
-""",
-        CheckpointConfig={"S3Uri": f"s3://{BUCKET}/ckpt"},
-    )
-    wait_for(lambda: account.keys("ckpt/") == ["ckpt/new.txt", "ckpt/old.txt"])
-    assert account.log(name) == ["['old.txt', 'sub/gone.txt']"]
-
-    account.sagemaker.stop_training_job(TrainingJobName=name)
-    account.finish(name)
-
-    assert account.keys("ckpt/") == ["ckpt/last.txt", "ckpt/new.txt", "ckpt/old.txt"]
-    assert account.text("ckpt/new.txt") == "epoch 1"
 
 
 def test_sharding_gives_each_host_its_part(account: TrainingAccount) -> None:
@@ -327,17 +157,6 @@ def test_a_manifest_names_the_objects(account: TrainingAccount) -> None:
     assert account.log(job["TrainingJobName"]) == ["one.csv two/b.csv"]
 
 
-def test_fast_file_data_is_read_only(account: TrainingAccount) -> None:
-    """FastFile is served as files without write permission, under the mode that was asked."""
-    job = account.run(
-        "print(oct((base / 'input/data/train/a.csv').stat().st_mode & 0o777)); "
-        "print(json.loads((base / 'input/config/inputdataconfig.json').read_text())['train']['TrainingInputMode'])",
-        InputDataConfig=[account.channel("train", "data/train/", InputMode="FastFile")],
-    )
-
-    assert account.log(job["TrainingJobName"]) == ["0o444", "FastFile"]
-
-
 def test_data_that_vanishes_after_the_check_fails_the_job(account: TrainingAccount) -> None:
     """A manifest entry without an object is a ClientError of the download."""
     account.put({"lists/broken.json": json.dumps([{"prefix": f"s3://{BUCKET}/m/"}, "missing.csv"])})
@@ -357,26 +176,6 @@ def test_an_output_bucket_that_does_not_exist_fails_the_job(account: TrainingAcc
 
     assert job["FailureReason"].startswith("ClientError: Artifact upload failed:")
     assert "no-such-bucket-anywhere" in job["FailureReason"]
-
-
-def test_container_arguments_replace_train(account: TrainingAccount) -> None:
-    """``train`` is passed only when the request names no entry point and no arguments."""
-    seen = {}
-    for key, algorithm in {
-        "default": {},
-        "arguments": {"ContainerArguments": ["--fast"]},
-        "entrypoint": {"ContainerEntrypoint": ["start"]},
-        "both": {"ContainerEntrypoint": ["start"], "ContainerArguments": ["--fast"]},
-    }.items():
-        job = account.run("print(sys.argv[1:])", algorithm=algorithm)
-        seen[key] = account.log(job["TrainingJobName"])[0]
-
-    assert seen == {
-        "default": "['train']",
-        "arguments": "['--fast']",
-        "entrypoint": "['start']",
-        "both": "['start', '--fast']",
-    }
 
 
 def test_two_racing_creates_make_one_job(account: TrainingAccount) -> None:
@@ -469,16 +268,3 @@ def test_every_status_change_is_an_event(account: TrainingAccount) -> None:
     assert last["TrainingJobStatus"] == "Completed"
     assert last["TrainingEndTime"] == str(round(job["TrainingEndTime"].timestamp() * 1000))
     assert last["Tags"] == {"run": "7"}
-
-
-def test_nothing_of_a_job_stays_on_disk(account: TrainingAccount) -> None:
-    """The directory is gone when the job has ended, so that a new job of the same name finds nothing of the old."""
-    job = account.run("""
-(base / "scratch").mkdir()
-for number in range(3000): (base / "scratch" / str(number)).touch()
-sys.exit(1)
-""")
-
-    directory: Path = account.cloud.state_dir / "training" / job["TrainingJobName"]
-    assert job["TrainingJobStatus"] == "Failed"
-    assert not directory.exists()

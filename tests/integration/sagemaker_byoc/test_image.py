@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.process_cloud import ProcessCloud
+
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +77,30 @@ def test_an_image_is_built_once_and_pinned(cloud: ProcessCloud, tmp_path: Path) 
     assert again == uri
     assert len(builds(cloud)) == before + 1
     assert len(run.deferrals) == 1
+
+
+def test_a_newer_base_image_of_another_region_is_built_on(cloud: ProcessCloud, tmp_path: Path) -> None:
+    """It is looked up where it is, and the build logs in to its registry."""
+    ecr = cloud.session.client("ecr", region_name="eu-west-1", endpoint_url=cloud.endpoint_url)
+    base = ecr.create_repository(repositoryName="bases/torch")["repository"]["repositoryUri"]
+    assert ".eu-west-1." in base
+    folder = write_context(tmp_path / "context", {"Dockerfile": f"FROM {base}:2\nCOPY . /opt/program\n"})
+    before = len(builds(cloud))
+    tags = []
+    for release in ("one", "two"):
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [], "config": {"digest": release}})
+        digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
+        ecr.put_image(repositoryName="bases/torch", imageManifest=manifest, imageDigest=digest, imageTag="2")
+        TaskRun(run_id=release).of(operator(folder, "followed"))
+        TaskRun(run_id=f"after {release}").of(operator(folder, "followed"))
+        found = cloud.client("ecr").describe_images(repositoryName="followed")["imageDetails"]
+        tags.append(sorted(tag for image in found for tag in image["imageTags"]))
+    assert len(builds(cloud)) == before + 2
+    assert set(tags[0]) < set(tags[1])
+    [build] = cloud.client("codebuild").batch_get_builds(ids=builds(cloud)[:1])["builds"]
+    logs = build["logs"]
+    log = cloud.client("logs").get_log_events(logGroupName=logs["groupName"], logStreamName=logs["streamName"])
+    assert sum("Login Succeeded" in event["message"] for event in log["events"]) == 2
 
 
 def test_build_arguments_reach_the_dockerfile_as_they_are(cloud: ProcessCloud, tmp_path: Path) -> None:

@@ -1,12 +1,9 @@
-"""The content address and the archive of a build context."""
+"""The content address of a build context."""
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import tarfile
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,20 +31,6 @@ def write(root: Path, files: dict[str, bytes] = FOLDER) -> Path:
     return root
 
 
-def archive_of(context: BuildContext) -> bytes:
-    """Return the bytes of the archive."""
-    stream = io.BytesIO()
-    context.write_zip(stream)
-    return stream.getvalue()
-
-
-def tar_of(context: BuildContext) -> bytes:
-    """Return the bytes of the archive for a Docker engine."""
-    stream = io.BytesIO()
-    context.write_tar(stream)
-    return stream.getvalue()
-
-
 def names_in(context: BuildContext) -> list[str]:
     """List what belongs to the context."""
     return [file.name for file in context.files]
@@ -58,7 +41,7 @@ def names_in(context: BuildContext) -> list[str]:
 def test_order_and_times_of_files_do_not_change_the_address(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], random: Any
 ) -> None:
-    """Two folders of the same content have the same address and the same archive, byte by byte."""
+    """Two folders of the same content have the same address."""
     files = {name: content for name, content in files.items() if not any(o.startswith(f"{name}/") for o in files)}
     files["Dockerfile"] = b"FROM scratch"
     shuffled = list(files.items())
@@ -68,7 +51,6 @@ def test_order_and_times_of_files_do_not_change_the_address(
     for name in files:
         os.utime(second.path / name, (1, 1))
     assert first.address == second.address
-    assert archive_of(first) == archive_of(second)
 
 
 @given(st.binary(max_size=20), st.binary(max_size=20))
@@ -150,33 +132,6 @@ def test_the_tag_is_one_that_ecr_takes(tmp_path: Path) -> None:
     assert context.address.startswith(context.tag.removeprefix("ctx-"))
 
 
-def test_the_archive_keeps_bytes_and_execute_bits(tmp_path: Path) -> None:
-    """What the builder unpacks is what lies in the folder."""
-    write(tmp_path)
-    (tmp_path / "train").chmod(0o755)
-    with zipfile.ZipFile(io.BytesIO(archive_of(BuildContext(tmp_path)))) as archive:
-        assert {info.filename: archive.read(info) for info in archive.infolist()} == FOLDER
-        modes = {info.filename: info.external_attr >> 16 & 0o777 for info in archive.infolist()}
-    assert modes == {"Dockerfile": 0o644, "train": 0o755, "model/net.py": 0o644}
-
-
-def test_a_file_that_changes_under_the_build_is_noticed(tmp_path: Path) -> None:
-    """An archive never carries other bytes than its address says."""
-    context = BuildContext(write(tmp_path))
-    assert context.address
-    (tmp_path / "train").write_bytes(b"other")
-    with pytest.raises(BuildContextError, match="train"):
-        archive_of(context)
-
-
-def test_a_link_inside_the_context_counts_as_its_target(tmp_path: Path) -> None:
-    """A linked file is carried as the file, so no archive format has to know links."""
-    write(tmp_path)
-    (tmp_path / "serve").symlink_to("train")
-    with zipfile.ZipFile(io.BytesIO(archive_of(BuildContext(tmp_path)))) as archive:
-        assert archive.read("serve") == FOLDER["train"]
-
-
 def _leaving_link(root: Path) -> BuildContext:
     (root / "escape").symlink_to(root.parent)
     return BuildContext(root)
@@ -230,41 +185,3 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """Nothing to build is said as such."""
     with pytest.raises(BuildContextError, match="empty"):
         _ = BuildContext(tmp_path).files
-
-
-def test_the_archive_for_an_engine_is_the_same_on_every_machine(tmp_path: Path) -> None:
-    """Owners and times are fixed, and execute bits are kept."""
-    first, second = write(tmp_path / "a"), write(tmp_path / "b", dict(reversed(FOLDER.items())))
-    for folder in (first, second):
-        (folder / "train").chmod(0o700)
-    os.utime(first / "train", (1, 1))
-    assert tar_of(BuildContext(first)) == tar_of(BuildContext(second))
-    with tarfile.open(fileobj=io.BytesIO(tar_of(BuildContext(first)))) as archive:
-        found = {member.name: (member.mode, member.isdir(), member.uid) for member in archive}
-        content = {name: archive.extractfile(name) for name in FOLDER}
-        assert {name: file.read() for name, file in content.items() if file} == FOLDER
-    assert found == {
-        "Dockerfile": (0o644, False, 0),
-        "model": (0o755, True, 0),
-        "model/net.py": (0o644, False, 0),
-        "train": (0o755, False, 0),
-    }
-
-
-def test_an_ignore_file_that_does_not_rule_stays_at_home(tmp_path: Path) -> None:
-    """The engine would apply it on top of the one that rules."""
-    files = {**FOLDER, "Dockerfile.dockerignore": b"notes\n", ".dockerignore": b"train\n", "notes": b""}
-    with tarfile.open(fileobj=io.BytesIO(tar_of(BuildContext(write(tmp_path, files))))) as archive:
-        names = archive.getnames()
-    assert "train" in names
-    assert {".dockerignore", "notes"}.isdisjoint(names)
-
-
-@pytest.mark.parametrize("content", [b"longer than before", b"", b"#!/bin/zz\n"])
-def test_an_engine_never_gets_another_content_than_the_address_says(tmp_path: Path, content: bytes) -> None:
-    """Longer, shorter or only other: a file that changed meanwhile is refused."""
-    context = BuildContext(write(tmp_path))
-    assert context.tag
-    (tmp_path / "train").write_bytes(content)
-    with pytest.raises(BuildContextError, match=r"train.*Run the task again"):
-        tar_of(context)

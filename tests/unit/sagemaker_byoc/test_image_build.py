@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from sagemaker_byoc.base_image import Bases
 from sagemaker_byoc.build_context import BuildContext
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.image_build import BuildState, ImageOrder, buildspec, start_build_request
@@ -17,9 +20,11 @@ if TYPE_CHECKING:
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/iris"
 
 
-def order(folder: Path, ordered_by: str = "dag/run/task", **choices: Any) -> ImageOrder:
+def order(
+    folder: Path, ordered_by: str = "dag/run/task", dockerfile: str = "FROM scratch\n", **choices: Any
+) -> ImageOrder:
     """Make an order for a folder with only a Dockerfile."""
-    (folder / "Dockerfile").write_text("FROM scratch\n")
+    (folder / "Dockerfile").write_text(dockerfile)
     return ImageOrder(BuildContext(folder, **choices), REPOSITORY, "eu-west-1", ordered_by)
 
 
@@ -37,7 +42,7 @@ def variables(made: dict[str, Any]) -> dict[str, str]:
 
 def test_the_build_specification_builds_and_then_pushes(tmp_path: Path) -> None:
     """The commands are those of a hand-made build, in the phases that stop at the first failure."""
-    phases = yaml.safe_load(buildspec(order(tmp_path).context))["phases"]
+    phases = yaml.safe_load(buildspec(order(tmp_path)))["phases"]
     [login] = phases["pre_build"]["commands"]
     build, push = phases["build"]["commands"]
     assert login.startswith("set -o pipefail && aws ecr get-login-password")
@@ -55,6 +60,30 @@ def test_values_never_become_part_of_a_command(tmp_path: Path) -> None:
     assert '--build-arg "VERSION=$BUILD_ARG_VERSION"' in made["buildspecOverride"]
     assert '--target "$IMAGE_TARGET" --platform "$IMAGE_PLATFORM"' in made["buildspecOverride"]
     assert variables(made)["BUILD_ARG_VERSION"] == evil
+
+
+def test_the_build_logs_in_to_the_registries_of_its_base_images(tmp_path: Path) -> None:
+    """Each with a token of its own region; the image's own registry is entered once."""
+    other = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
+    own = REPOSITORY.partition("/")[0]
+    made = request(order(tmp_path, dockerfile=f"FROM {other}/base:1 AS a\nFROM {own}/x@sha256:1\nFROM python\n"))
+    commands = yaml.safe_load(made["buildspecOverride"])["phases"]["pre_build"]["commands"]
+    assert len(commands) == 2
+    assert 'get-login-password --region "$BASE_REGION_1"' in commands[1]
+    assert commands[1].endswith('docker login --username AWS --password-stdin "$BASE_REGISTRY_1"')
+    assert variables(made)["BASE_REGISTRY_1"] == other
+    assert variables(made)["BASE_REGION_1"] == "us-east-1"
+
+
+def test_a_newer_base_image_is_another_image(tmp_path: Path) -> None:
+    """Its tag begins as that of the same content on the older one."""
+    plain = order(tmp_path)
+    first, second = (replace(plain, bases=Bases({"python": digest})) for digest in ("sha256:1", "sha256:2"))
+    assert re.fullmatch(r"ctx-[0-9a-f]{24}", plain.tag)
+    assert re.fullmatch(plain.tag + r"-[0-9a-f]{12}", first.tag)
+    assert first.tag != second.tag
+    assert request(first)["idempotencyToken"] != request(second)["idempotencyToken"]
+    assert replace(plain, bases=Bases(unknown=["python"])).tag == plain.tag
 
 
 def test_a_retry_uses_the_same_token(tmp_path: Path) -> None:

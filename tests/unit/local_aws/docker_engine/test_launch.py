@@ -57,6 +57,14 @@ def test_a_container_sees_its_directory_as_opt_ml() -> None:
     ]
 
 
+def test_a_limit_of_memory_is_one_of_memory_and_swap_together() -> None:
+    """Without a limit the container may use all of the machine's."""
+    limited = host_request(_launch("train"), None, 64_000_000)
+
+    assert (limited["mem_limit"], limited["memswap_limit"]) == (64_000_000, 64_000_000)
+    assert "mem_limit" not in host_request(_launch("train"), None)
+
+
 def test_a_container_has_no_privileges_and_64_megabytes_of_shared_memory() -> None:
     """As on SageMaker."""
     request = host_request(_launch("train"), None)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_aws.image.dockerfile import DockerfileError, read_instructions
+from local_aws.image.dockerfile import DockerfileError, read_stages
 from local_aws.image.environment import PackageError, Requirements
-from local_aws.image.layout import Layout, lay_out
+from local_aws.image.stage import carry_out
 from local_aws.image_store import BuildRequest, Image, ImageStore
 from tests.support.process_cloud import DOCKERFILE, write_context
 
@@ -98,6 +98,59 @@ def test_what_run_would_do_besides_packages_is_named(tmp_path: Path) -> None:
     assert left_out == ["RUN apt-get update", "RUN useradd me"]
 
 
+def test_a_stage_takes_files_and_packages_from_an_earlier_one(tmp_path: Path) -> None:
+    """What an earlier stage copied or made pip install arrives; what its other commands made is named as missing."""
+    said: list[str] = []
+    files = {
+        "model/net.py": "n",
+        "wanted.txt": "first==0\n",
+        "Dockerfile": (
+            "ARG BASE=a\nFROM ${BASE} AS built\nCOPY . /src\nRUN python3 -m venv /opt/packages\n"
+            "RUN --mount=type=cache,target=/root/.cache pip install -r /src/wanted.txt && make /src/weights\n"
+            "FROM ${BASE}\nCOPY --from=built /opt/packages /opt/packages\n"
+            "COPY --from=Built /src/model /opt/program/model/\nCOPY --from=0 /src/weights /opt/program/\n"
+        ),
+    }
+    context = write_context(tmp_path / "context", files)
+    stages = read_stages((context / "Dockerfile").read_text())
+
+    layout = carry_out(stages, context, tmp_path, {}, said.append)
+
+    assert [path.relative_to(layout.root).as_posix() for path in layout.root.rglob("*") if path.is_file()] == [
+        "opt/program/model/net.py"
+    ]
+    assert layout.requirement_lines == ["first==0"]
+    assert [line.strip() for line in said if line.startswith(" --->")] == [
+        "---> Not run by the process engine: RUN make /src/weights",
+        "---> Not in the earlier stage, since its RUN is not run by the process engine: /opt/packages",
+        "---> Not in the earlier stage, since its RUN is not run by the process engine: /src/weights",
+    ]
+    assert not list(tmp_path.glob("stage-*"))
+
+
+def test_a_stage_may_begin_with_an_earlier_one(tmp_path: Path) -> None:
+    """Files, variables, directory, command and packages go on; a stage that nobody names leaves nothing."""
+    dockerfile = (
+        'FROM a AS first\nENV A=1\nWORKDIR /opt\nCOPY train .\nCMD ["train"]\n'
+        "FROM a AS tests\nCOPY . /tests\nRUN pip install no-such-package-of-ours==0\nFROM first\nENV B=${A}2\n"
+    )
+
+    image = _build(tmp_path, {"Dockerfile": dockerfile})
+
+    assert [path.name for path in image.root.rglob("*") if path.is_file()] == ["train"]
+    assert (image.config.environment["B"], image.config.working_dir, image.config.command) == ("12", "/opt", ["train"])
+
+
+def test_a_copy_may_set_the_mode(tmp_path: Path) -> None:
+    """BuildKit's ``--chmod`` makes a program executable, as ``RUN chmod`` does."""
+    image = _build(
+        tmp_path, {"Dockerfile": "FROM a\nCOPY --chmod=755 train serve /opt/\nCOPY --chmod=644 train /plain\n"}
+    )
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in image.root.rglob("*") if path.is_file()}
+    assert modes == {"train": 0o755, "serve": 0o755, "plain": 0o644}
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -105,15 +158,16 @@ def test_what_run_would_do_besides_packages_is_named(tmp_path: Path) -> None:
         "python3 -m pip install --index-url http://x --requirement wanted.txt extra==1",
         "pip3 install --requirement=wanted.txt extra==1",
         "uv pip install --system -r wanted.txt extra==1",
+        "/opt/packages/bin/pip wheel --wheel-dir /wheels -r wanted.txt extra==1 && pip install /wheels/*.whl",
     ],
 )
 def test_packages_are_those_that_pip_would_install(tmp_path: Path, command: str) -> None:
     """Requirements files and requirements on the command line are found, in order; options are not packages."""
     files = {"wanted.txt": "# ours\n-r more/nested.txt\n", "more/nested.txt": "first==0\n"}
     context = write_context(tmp_path / "context", files)
-    layout = Layout(context, tmp_path / "root", {}, lambda _: None)
+    stages = read_stages(f"FROM a\nENV PIP_NO_INDEX=1\nCOPY . .\nRUN true && {command}\n")
 
-    lay_out(layout, read_instructions(f"FROM a\nENV PIP_NO_INDEX=1\nCOPY . .\nRUN true && {command}\n"))
+    layout = carry_out(stages, context, tmp_path, {}, lambda _: None)
 
     assert layout.requirements == Requirements(("# ours", "first==0", "extra==1"), {"PIP_NO_INDEX": "1"})
 
@@ -136,7 +190,8 @@ def test_a_package_that_does_not_install_fails_the_build(tmp_path: Path) -> None
     [
         ("FROM a\nCOPY missing.txt .", "missing.txt is not in the build context"),
         ("FROM a\nCOPY ../secret .", "not in the build context"),
-        ("FROM a\nCOPY --from=other /x /y", "Docker engine"),
+        ("FROM a\nCOPY --from=nginx:1.27 /x /y", "nginx:1.27 is no earlier stage.* use the Docker engine"),
+        ("FROM a\nADD https://example.com/x /y", "downloads nothing .* use the Docker engine"),
         ("FROM a\nRUN pip install -r requirements.txt", "COPY it before"),
         ("FROM a\nCOPY only", "a source and a target"),
     ],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local_aws.container import ContainerError
+from local_aws.container import ContainerError, Ending
 from local_aws.process.container import Command, ProcessContainer
 from tests.support.process_cloud import is_alive, wait_until
 
@@ -107,3 +108,50 @@ def test_a_program_that_does_not_serve_has_no_address(tmp_path: Path) -> None:
 
     with pytest.raises(ContainerError, match="not started to serve"):
         _ = container.address
+
+
+@pytest.mark.parametrize(
+    ("kills", "program", "ran_out"),
+    [
+        ((3, 4), "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", True),
+        ((3, 3), "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", False),
+        ((3, 4), "raise SystemExit(1)", False),
+    ],
+)
+def test_a_kill_for_want_of_memory_is_told_by_the_kernels_counter(
+    tmp_path: Path, kills: tuple[int, int], program: str, *, ran_out: bool
+) -> None:
+    """SIGKILL from somebody else, or another process's end, is none."""
+    counters, before, after = tmp_path / "vmstat", *kills
+    counters.write_text(f"oom_kill_other 9\noom_kill {before}\n")
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    command = Command([sys.executable, "-c", f"open({str(go)!r}).read(); {program}"], tmp_path)
+    container = ProcessContainer(command, lambda _: None, lambda _: None, kernel_counters=counters)
+
+    counters.write_text(f"oom_kill_other 9\noom_kill {after}\n")
+    go.write_text("")
+
+    assert container.wait(20) is not None
+    assert (container.ending is Ending.OUT_OF_MEMORY) is ran_out
+
+
+def test_a_kernel_without_counters_knows_of_no_kill(tmp_path: Path) -> None:
+    """Other systems have no such file."""
+    command = Command([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], tmp_path)
+    container = ProcessContainer(command, lambda _: None, lambda _: None, kernel_counters=tmp_path / "none")
+
+    assert container.wait(20) == 137
+    assert container.ending is Ending.OWN
+
+
+def test_a_program_without_a_handler_gets_no_sigterm(tmp_path: Path) -> None:
+    """The first process of a container has no default action; with a handler it is told."""
+    loop = "print('ready'); time.sleep(600)"
+    deaf = _start(f"import time; {loop}", tmp_path)
+    told = _start(f"import signal, sys, time; signal.signal(15, lambda *_: sys.exit(4)); {loop}", tmp_path)
+    for container in (deaf, told):
+        assert next(container.lines()) == "ready"
+        container.stop(0.2 if container is deaf else 20)
+
+    assert (deaf.wait(0), told.wait(0)) == (137, 4)

@@ -278,6 +278,17 @@ def test_an_engine_that_made_the_previous_image_uses_its_own_cache(
     assert "cachefrom" not in engine.builds[0]
 
 
+def test_layers_that_the_engine_took_over_are_named_again(engine: FakeDocker, builds: FakeBuild, folder: Path) -> None:
+    """The engine's own cache finds only steps that it ran; nothing is fetched, since the image is there."""
+    reference = previous(builds)
+    ran = {"Cmd": ["/bin/sh", "-c", "#(nop) COPY file:2 in /"]}
+    engine.held[reference] = {"Id": "sha256:4", "Parent": "sha256:3", "ContainerConfig": ran}
+    engine.held["sha256:3"] = {"Id": "sha256:3", "Parent": "sha256:2", "ContainerConfig": {"Cmd": None}}
+    TaskRun().of(operator(folder))
+    assert engine.pulls == []
+    assert json.loads(engine.builds[0]["cachefrom"]) == [reference]
+
+
 @pytest.mark.parametrize("refusal", ["pull", "list"])
 def test_a_cache_that_cannot_be_had_does_not_fail_the_build(
     engine: FakeDocker, aws: FakeAws, builds: FakeBuild, folder: Path, refusal: str

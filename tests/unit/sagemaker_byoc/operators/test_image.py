@@ -175,16 +175,6 @@ def test_a_fault_of_codebuild_is_worth_a_retry(builds: FakeBuild, folder: Path) 
         TaskRun().of(operator(folder))
 
 
-def test_a_missing_repository_is_made(aws: FakeAws, builds: FakeBuild, folder: Path) -> None:
-    """Its tags cannot be moved, and what is pushed is scanned."""
-    builds.repositories.clear()
-    assert TaskRun().of(operator(folder)) == PINNED
-    [request] = aws.asked("CreateRepository")
-    assert request["imageTagMutability"] == "IMMUTABLE"
-    assert request["imageScanningConfiguration"] == {"scanOnPush": True}
-    assert {"Key": "airflow:dag_id", "Value": "retrain"} in request["tags"]
-
-
 def test_a_repository_that_another_run_made_is_used(aws: FakeAws, builds: FakeBuild, folder: Path) -> None:
     """Two first runs at once need one repository."""
     builds.repositories.clear()

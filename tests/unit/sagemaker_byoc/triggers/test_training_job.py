@@ -44,7 +44,11 @@ def training(aws: FakeAws) -> FakeTraining:
 
 def trigger(**changes: Any) -> TrainingJobTrigger:
     """Make the trigger as the triggerer does, from what the database keeps of it."""
-    settings: dict[str, Any] = {"training_job_name": "job", "poll_interval_seconds": 0, "aws_conn_id": None}
+    settings: dict[str, Any] = {
+        "training_job_name": "job",
+        "poll_interval_seconds": 0,
+        "connection": {"aws_conn_id": None},
+    }
     made: TrainingJobTrigger = remade(TrainingJobTrigger(**settings | changes))
     made._task_instance = SimpleNamespace(
         dag_id="retrain", run_id="scheduled__2026-01-02", task_id="wait_for_training", map_index=-1, try_number=1

@@ -6,32 +6,19 @@ The tables here are the container contract: documented names first, then those s
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pytest
-
-from tests.support.local_cloud import local_cloud
-from tests.support.training import BUCKET, TrainingAccount
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.support.training import BUCKET, BuiltTrainingAccount
 
 _DUMP = """
 files = {p.relative_to(base).as_posix(): p.read_text() for p in base.rglob("*") if p.is_file()}
 directories = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_dir())
-seen = {"files": files, "directories": directories, "environment": dict(os.environ), "arguments": sys.argv[1:]}
+seen = {"files": files, "directories": directories, "environment": dict(os.environ)}
 (model / f"{host}.json").write_text(json.dumps(seen))
 """
 
 
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingAccount]:
-    """One local AWS for the tests of this module."""
-    with local_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        yield TrainingAccount(cloud)
-
-
-def _seen(account: TrainingAccount, **changes: Any) -> dict[str, Any]:
+def _seen(account: BuiltTrainingAccount, **changes: Any) -> dict[str, Any]:
     """Run the dumping program and return what each host saw, by host, under the job's description."""
     job = account.run(_DUMP, **changes)
     files = account.archive(f"out/{job['TrainingJobName']}/output/model.tar.gz")
@@ -42,7 +29,7 @@ def _config(host: dict[str, Any], name: str) -> Any:
     return json.loads(host["files"][f"input/config/{name}"])
 
 
-def test_the_smallest_job_has_these_files_and_directories(account: TrainingAccount) -> None:
+def test_the_smallest_job_has_these_files_and_directories(account: BuiltTrainingAccount) -> None:
     """A job without channels and options has exactly the files that are always there."""
     host = _seen(account)["algo-1"]
 
@@ -67,17 +54,16 @@ def test_the_smallest_job_has_these_files_and_directories(account: TrainingAccou
     assert _config(host, "hyperparameters.json") == {}
     assert _config(host, "inputdataconfig.json") == {}
     assert _config(host, "metric-definition-regex.json") == []
-    assert host["arguments"] == ["train"]
 
 
-def test_hyperparameters_arrive_as_they_were_given(account: TrainingAccount) -> None:
+def test_hyperparameters_arrive_as_they_were_given(account: BuiltTrainingAccount) -> None:
     """Values are texts, also the ones that hold JSON."""
     given = {"epochs": "5", "name": '"quoted"', "list": "[1, 2]", "text": "naïve ünïcode"}
 
     assert _config(_seen(account, HyperParameters=given)["algo-1"], "hyperparameters.json") == given
 
 
-def test_channels_are_described_and_their_data_is_there(account: TrainingAccount) -> None:
+def test_channels_are_described_and_their_data_is_there(account: BuiltTrainingAccount) -> None:
     """Every channel has an entry, a directory with its objects, and a manifest."""
     account.put({"c/train/x.csv": "1,2\n", "c/train/deep/y.csv": "3,4\n", "c/test/z.csv": "5,6\n"})
     host = _seen(
@@ -111,7 +97,7 @@ def test_channels_are_described_and_their_data_is_there(account: TrainingAccount
     }
 
 
-def test_resourceconfig_has_the_form_of_today(account: TrainingAccount) -> None:
+def test_resourceconfig_has_the_form_of_today(account: BuiltTrainingAccount) -> None:
     """Hosts are in lexicographic order and the group is the one that AWS makes up."""
     seen = _seen(account, ResourceConfig={"InstanceType": "ml.c5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1})
 
@@ -125,11 +111,11 @@ def test_resourceconfig_has_the_form_of_today(account: TrainingAccount) -> None:
             "instance_groups": [
                 {"instance_group_name": "homogeneousCluster", "instance_type": "ml.c5.xlarge", "hosts": hosts}
             ],
-            "network_interface_name": "lo",
+            "network_interface_name": account.cloud.engine.network_interface,
         }
 
 
-def test_instance_groups_have_their_own_hosts_and_channels(account: TrainingAccount) -> None:
+def test_instance_groups_have_their_own_hosts_and_channels(account: BuiltTrainingAccount) -> None:
     """A heterogeneous cluster lists its groups; a channel limited to a group comes only there."""
     account.put({"g/x.csv": "1"})
     channel = account.channel("only-b", "g/")
@@ -157,7 +143,7 @@ def test_instance_groups_have_their_own_hosts_and_channels(account: TrainingAcco
     assert _config(seen["algo-1"], "inputdataconfig.json") == {}
 
 
-def test_init_config_follows_the_published_example(account: TrainingAccount) -> None:
+def test_init_config_follows_the_published_example(account: BuiltTrainingAccount) -> None:
     """The internal file has the keys of the one real job that is public."""
     account.put({"i/x.csv": "1"})
     host = _seen(
@@ -188,7 +174,7 @@ def test_init_config_follows_the_published_example(account: TrainingAccount) -> 
     assert config["checkpointChannel"]["allowEmpty"] is True
 
 
-def test_options_of_the_request_have_files_of_their_own(account: TrainingAccount) -> None:
+def test_options_of_the_request_have_files_of_their_own(account: BuiltTrainingAccount) -> None:
     """Checkpoints, debugger, profiler, TensorBoard and metrics are written down when the request has them."""
     definitions = [{"Name": "loss", "Regex": "loss=(.*)"}]
     host = _seen(
@@ -211,7 +197,7 @@ def test_options_of_the_request_have_files_of_their_own(account: TrainingAccount
     assert _config(host, "metric-definition-regex.json") == definitions
 
 
-def test_the_environment_is_the_platforms_and_the_requests(account: TrainingAccount) -> None:
+def test_the_environment_is_the_platforms_and_the_requests(account: BuiltTrainingAccount) -> None:
     """Documented variables, the request's own and the way to this AWS; nothing that only toolkits set."""
     seen = _seen(account, Environment={"MODE": "fast"})
     environment = seen["algo-1"]["environment"]
@@ -226,7 +212,7 @@ def test_the_environment_is_the_platforms_and_the_requests(account: TrainingAcco
     assert [name for name in environment if name.startswith("SM_")] == []
 
 
-def test_an_isolated_container_gets_no_keys(account: TrainingAccount) -> None:
+def test_an_isolated_container_gets_no_keys(account: BuiltTrainingAccount) -> None:
     """EnableNetworkIsolation keeps credentials and address away, while data still moves."""
     host = _seen(account, EnableNetworkIsolation=True, InputDataConfig=[account.channel("train", "data/train")])[
         "algo-1"
