@@ -84,6 +84,20 @@ def test_hosts_of_a_job_are_on_both_networks_and_have_a_name_on_theirs_only(clou
         _end(container)
 
 
+def test_an_isolated_job_stays_off_the_common_network(cloud: DockerCloud, network: str) -> None:
+    """The local AWS is there, and with it a way to every network."""
+    image = cloud.push("isolated-beside", {"train": _TRAIN})
+    container = cloud.engine.start(_launch(cloud, image, "train", network="isolated", is_isolated=True))
+    try:
+        (description,) = _descriptions(cloud, "train-algo-1")
+        joined = [found["NetworkID"] for found in description["NetworkSettings"]["Networks"].values()]
+
+        assert len(joined) == 1
+        assert network not in joined
+    finally:
+        _end(container)
+
+
 def test_the_common_network_stays_when_a_job_ends(cloud: DockerCloud, network: str) -> None:
     """It is Compose's; the job's own goes."""
     image = cloud.push("ended-beside", {"train": _TRAIN})
