@@ -9,7 +9,7 @@ STACK := PYTHONPATH=include $(VENV)/bin/python -m local_stack
 PYTEST := $(VENV)/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-unit test-container test-integration test-docker test-e2e lint format bench wheel lock clean setup setup-container
+.PHONY: help run ui test test-unit test-container test-integration test-docker test-compose test-e2e lint format bench wheel lock clean setup setup-container
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -26,7 +26,7 @@ setup: ## make or update the Python environment
 setup-container:
 	@"$(PYTHON)" include/local_stack/bootstrap.py $(CONTAINER_VENV) $(CONTAINER_REQUIREMENTS)
 
-test: test-unit test-container test-integration test-docker test-e2e ## all tests, the quick ones first
+test: test-unit test-container test-integration test-docker test-compose test-e2e ## all tests, the quick ones first
 
 test-unit: setup ## rules and logic, no socket: seconds
 	$(PYTEST) tests/unit --ignore=tests/unit/container
@@ -40,13 +40,16 @@ test-integration: setup ## provider and local AWS over HTTP, real processes: min
 test-docker: setup ## a real Docker engine and registry; skipped without them, unless REQUIRE_DOCKER=1
 	$(PYTEST) tests/docker tests/engines -m docker
 
+test-compose: setup ## the stack of docker-compose.yaml, both executors: minutes; skipped without Docker as above
+	$(PYTEST) tests/compose
+
 test-e2e: setup ## real Airflow, real container: minutes
 	$(PYTEST) tests/e2e
 
 lint: setup setup-container ## style, types, direction of imports, Dockerfiles, shell scripts
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy plugins/sagemaker_byoc include/local_aws include/local_stack dags tests/unit/sagemaker_byoc tests/unit/local_aws tests/unit/local_stack tests/integration tests/docker tests/engines tests/e2e tests/support
+	$(VENV)/bin/mypy plugins/sagemaker_byoc include/local_aws include/local_stack dags tests/unit/sagemaker_byoc tests/unit/local_aws tests/unit/local_stack tests/integration tests/docker tests/engines tests/compose tests/e2e tests/support
 	MYPYPATH=container $(VENV)/bin/mypy --python-executable $(CONTAINER_VENV)/bin/python container include/data tests/unit/container
 	PYTHONPATH=plugins:include $(VENV)/bin/lint-imports
 	$(VENV)/bin/hadolint $$(find . -name Dockerfile -not -path './.*')
@@ -66,7 +69,7 @@ wheel: setup ## build the provider's wheel into dist/
 
 lock: ## resolve all requirements anew into requirements.lock
 	@"$(PYTHON)" -m venv --clear .venv-lock
-	@sed '/^-[cr]/d' requirements.txt requirements-dev.txt > .venv-lock/requirements.txt
+	@sed '/^-[cr]/d' requirements.txt requirements-dev.txt include/compose/requirements.txt > .venv-lock/requirements.txt
 	@.venv-lock/bin/python -m pip install --quiet --requirement .venv-lock/requirements.txt
 	@{ sed -n 1p requirements.lock; .venv-lock/bin/python -m pip freeze; } > .venv-lock/lock
 	@mv .venv-lock/lock requirements.lock

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from local_aws.assembly import Backing, LocalAws
 from local_aws.backing import ENGINES, DockerSettings, EngineError, make_backing
+from local_aws.reach import LOOPBACK, check_host_name, check_listen_address
 from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from local_aws.cloud import Cloud
 
@@ -55,7 +56,9 @@ def _serve(options: argparse.Namespace, state_dir: Path, ended: threading.Event)
     def backing(cloud: Cloud) -> Backing:
         cache_dir = options.cache_dir or cloud.state_dir / "cache"
         memory_bytes = options.container_memory_mb and options.container_memory_mb * _MEGABYTE
-        docker = DockerSettings(options.registry, options.docker_build_options, memory_bytes)
+        docker = DockerSettings(
+            options.registry, options.docker_build_options, memory_bytes, options.registry_from_here
+        )
         return make_backing(options.engine, cloud, cache_dir, docker)
 
     try:
@@ -63,6 +66,8 @@ def _serve(options: argparse.Namespace, state_dir: Path, ended: threading.Event)
             backing,
             state_dir,
             port=options.port,
+            listen=options.listen,
+            host_names=options.host_names,
             region=options.region,
             stop_grace_seconds=options.stop_grace_seconds,
             startup_timeout_seconds=options.startup_timeout_seconds,
@@ -90,9 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local_aws", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--port", type=_port, default=4566, help="TCP port on 127.0.0.1; 0 takes a free one (%(default)s)"
-    )
+    parser.add_argument("--port", type=_port, default=4566, help="TCP port; 0 takes a free one (%(default)s)")
+    _add_reach(parser)
     parser.add_argument("--region", default="us-east-1", help="region of every resource (%(default)s)")
     parser.add_argument("--state-dir", type=Path, help="directory for files of services; a temporary one by default")
     parser.add_argument(
@@ -112,6 +116,12 @@ def _parser() -> argparse.ArgumentParser:
         default="127.0.0.1:5000",
         metavar="HOST:PORT",
         help="Docker registry from which the docker engine pulls (%(default)s)",
+    )
+    parser.add_argument(
+        "--registry-from-here",
+        type=_address,
+        metavar="HOST:PORT",
+        help="the same registry as the local AWS reaches it, when that is not as the engine does",
     )
     parser.add_argument(
         "--docker-build-options",
@@ -140,6 +150,37 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ready-file", type=Path, help="JSON file to write when requests are answered")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="warning")
     return parser
+
+
+def _add_reach(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--listen",
+        type=_checked(check_listen_address),
+        default=LOOPBACK,
+        metavar="ADDRESS",
+        help="address to listen on; other than loopback only inside a container (%(default)s)",
+    )
+    parser.add_argument(
+        "--host-name",
+        type=_checked(check_host_name),
+        action="append",
+        default=[],
+        dest="host_names",
+        metavar="NAME",
+        help="name to answer to besides localhost; containers reach it by the first one; repeatable",
+    )
+
+
+def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
+    """Let argparse show what a check says, which of a ValueError it does not."""
+
+    def checked(text: str) -> str:
+        try:
+            return check(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return checked
 
 
 def _port(text: str) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from local_aws.cloud import Cloud
 from local_aws.gateway import Gateway
 from local_aws.moto_app import make_moto_app
+from local_aws.reach import LOOPBACK
 from local_aws.runtime.service import RuntimeService
 from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
 from local_aws.sagemaker.service import SageMakerService
@@ -50,11 +51,14 @@ class LocalAws:
 
     :param make_backing: gets the cloud, whose address is known by then
     :param state_dir: where services keep their files; made when it is missing
-    :param port: TCP port on loopback; 0 takes a free one
+    :param port: TCP port; 0 takes a free one
+    :param listen: address to listen on; other than loopback only inside a container
+    :param host_names: to which it answers besides this machine's own; containers reach it by the first
     :param region: region of every resource
     :param stop_grace_seconds: time between SIGTERM and SIGKILL for a training container; AWS's is 120
     :param startup_timeout_seconds: time for a serving container to become healthy, for variants that do not set it
     :raises OSError: when the port is taken, or the state directory by another local AWS
+    :raises ValueError: when other machines may reach ``listen``
     """
 
     def __init__(
@@ -63,17 +67,20 @@ class LocalAws:
         state_dir: Path,
         *,
         port: int = 0,
+        listen: str = LOOPBACK,
+        host_names: Sequence[str] = (),
         region: str = "us-east-1",
         stop_grace_seconds: float = 120.0,
         startup_timeout_seconds: float = DEFAULT_STARTUP_SECONDS,
     ) -> None:
         self._lock = StateLock(state_dir)
         try:
-            self._server = HttpServer(port=port)
-        except OSError:
+            self._server = HttpServer(port=port, host=listen)
+        except (OSError, ValueError):
             self._lock.release()
             raise
-        self.cloud = Cloud(self._server.endpoint_url, region, state_dir.resolve())
+        container_url = f"http://{host_names[0]}:{self._server.port}" if host_names else None
+        self.cloud = Cloud(self._server.endpoint_url, region, state_dir.resolve(), container_endpoint_url=container_url)
         backing = make_backing(self.cloud)
         self._engine = backing.engine
         sagemaker = SageMakerService(
@@ -84,7 +91,8 @@ class LocalAws:
         )
         moto = make_moto_app()
         fallback = backing.front(moto) if backing.front else moto
-        self._gateway = Gateway(fallback, {"engine": self._engine.name, "region": region})
+        facts = {"engine": self._engine.name, "region": region}
+        self._gateway = Gateway(fallback, facts, frozenset(host_names))
         self._services: list[Service] = [sagemaker, RuntimeService(sagemaker.endpoints), *backing.services]
         for service in self._services:
             self._gateway.register(service)

@@ -41,11 +41,13 @@ class DockerSettings:
     :param registry: ``host:port`` of the registry from which the engine pulls, ECR's data plane
     :param build_options: added to every ``docker build`` of CodeBuild
     :param memory_bytes: what each container may use before the kernel kills it; None for all of the machine's
+    :param registry_from_here: ``host:port`` at which this process reaches the registry, when that is another
     """
 
     registry: str
     build_options: Sequence[str] = ()
     memory_bytes: int | None = None
+    registry_from_here: str | None = None
 
 
 def make_backing(engine: str, cloud: Cloud, cache_dir: Path, docker: DockerSettings) -> Backing:
@@ -53,7 +55,8 @@ def make_backing(engine: str, cloud: Cloud, cache_dir: Path, docker: DockerSetti
 
     :param engine: one of ``ENGINES``; ``auto`` takes Docker when an engine answers
     :param docker: for the Docker engine alone
-    :raises EngineError: when Docker is asked for and no engine answers, or a memory limit without Docker
+    :raises EngineError: when Docker is asked for and no engine answers or it cannot be used from where this runs, or a
+        memory limit without Docker
     """
     if engine == "docker" or (engine == "auto" and _docker_answers()):
         return docker_backing(cloud, _docker(cloud, docker), docker)
@@ -70,10 +73,11 @@ def make_backing(engine: str, cloud: Cloud, cache_dir: Path, docker: DockerSetti
 def docker_backing(cloud: Cloud, engine: Engine, docker: DockerSettings) -> Backing:
     """Return an engine that pulls from a registry, with the ECR and the CodeBuild that belong to it."""
     ecr_host = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
-    mirror = Mirror(cloud, Registry(docker.registry))
+    tool = relay(ecr_host, docker.registry, docker.build_options, registry_from_here=docker.registry_from_here)
+    mirror = Mirror(cloud, Registry(docker.registry_from_here or docker.registry))
     return Backing(
         engine,
-        [CodeBuildService(cloud, relay(ecr_host, docker.registry, docker.build_options))],
+        [CodeBuildService(cloud, tool)],
         lambda moto: EcrFront(moto, mirror, docker.registry),
     )
 
@@ -86,9 +90,15 @@ def _docker(cloud: Cloud, docker: DockerSettings) -> Engine:
         )
         raise EngineError(message)
     # Imported only where it is wanted: the package behind it takes a quarter of a second.
-    from local_aws.engine_docker import DockerEngine, owner_of_files
+    from local_aws.docker_engine.own_container import OwnContainerError
+    from local_aws.engine_docker import DockerEngine, own_container, owner_of_files
 
-    return DockerEngine(cloud, docker.registry, owner=owner_of_files(), memory_bytes=docker.memory_bytes)
+    try:
+        return DockerEngine(
+            cloud, docker.registry, owner=owner_of_files(), own=own_container(), memory_bytes=docker.memory_bytes
+        )
+    except OwnContainerError as error:
+        raise EngineError(str(error)) from error
 
 
 def _docker_answers() -> bool:

@@ -35,12 +35,14 @@ class Cloud:
     :param region: region of every resource
     :param state_dir: directory of this machine below which services keep their files
     :param account: twelve digits
+    :param container_endpoint_url: the address as containers reach it; None when it is the same
     """
 
     endpoint_url: str
     region: str
     state_dir: Path
     account: str = ACCOUNT
+    container_endpoint_url: str | None = None
     _session: Any = field(default_factory=lambda: _isolated_session(), init=False, repr=False, compare=False)
     _clients: dict[tuple[str, str | None], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
@@ -66,7 +68,7 @@ class Cloud:
         return {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ENDPOINT_URL": self.container_endpoint_url or self.endpoint_url,
         }
 
     def _make_client(self, service: str, user_agent: str | None) -> Any:

@@ -6,6 +6,7 @@ this engine is wanted. Must not know requests.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import secrets
@@ -16,17 +17,29 @@ from docker.errors import APIError, ImageNotFound
 
 from local_aws.container import Container, ContainerError, EngineLostError, Launch, cannot_start
 from local_aws.docker_engine.container import ENGINE_ERRORS, DockerContainer, close_stream, remove_container
-from local_aws.docker_engine.launch import ML_ROOT, container_request, host_request, is_server, missing_program
+from local_aws.docker_engine.launch import (
+    ML_ROOT,
+    SERVING_PORT,
+    container_request,
+    host_request,
+    is_server,
+    missing_program,
+)
 from local_aws.docker_engine.leftover import LABEL, Watchdog, label_of, remove_leftovers
 from local_aws.docker_engine.network import Networks
+from local_aws.docker_engine.own_container import find_own_container
 from local_aws.image_lookup import look_up
 from local_aws.port import Ports
+from local_aws.reach import LOOPBACK
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from local_aws.cloud import Cloud
+    from local_aws.docker_engine.own_container import OwnContainer
     from local_aws.image_reference import ImageReference
 
-__all__ = ["DockerEngine", "answers", "owner_of_files"]
+__all__ = ["DockerEngine", "answers", "own_container", "owner_of_files"]
 
 _PROBE_SECONDS = 5
 
@@ -53,7 +66,9 @@ class DockerEngine:
     :param owner: user and group to which files in ``/opt/ml`` go when a container has ended; None when whoever runs
         the local AWS may read and remove root's files anyway
     :param memory_bytes: what each container may use before the kernel kills it; None for all of the machine's
+    :param own: the container in which the local AWS runs; None when the engine sees the same files as it does
     :raises docker.errors.DockerException: when no engine answers
+    :raises OwnContainerError: when our own container has no volume for the state directory
 
     ``label`` is the value by which its containers and networks are found in the engine.
     """
@@ -68,6 +83,7 @@ class DockerEngine:
         *,
         owner: tuple[int, int] | None = None,
         memory_bytes: int | None = None,
+        own: OwnContainer | None = None,
     ) -> None:
         self._cloud = cloud
         self._registry = registry
@@ -75,7 +91,9 @@ class DockerEngine:
         self._memory_bytes = memory_bytes
         self._api = docker.from_env().api
         self._api.ping()
-        self.label = label_of(cloud.state_dir)
+        self._own = own
+        # The engine's path of the directory: many a container has the same path inside.
+        self.label = label_of(self._engine_path(cloud.state_dir))
         self._labels = {LABEL: self.label}
         self._networks = Networks(self._api, f"{LABEL}-{self.label}", self._labels)
         # Docker tells the port it chose only while the container runs, so the port is chosen here.
@@ -95,9 +113,10 @@ class DockerEngine:
         :raises ContainerError: when there is no such image or it has no such program
         """
         image = self._pull(look_up(self._cloud, launch.image), launch)
-        port = self._ports.free() if is_server(launch) else None
+        launch = dataclasses.replace(launch, ml_dir=self._engine_path(launch.ml_dir))
+        port = self._ports.free() if is_server(launch) and self._own is None else None
         try:
-            container_id, output = self._run(launch, image, port)
+            container_id, output, address = self._run(launch, image, port)
         except ENGINE_ERRORS as error:
             raise _refusal(launch, error, missing_program(_explanation(error))) from error
 
@@ -109,7 +128,7 @@ class DockerEngine:
             if launch.network is not None:
                 self._networks.leave(launch.network)
 
-        return DockerContainer(self._api, container_id, output, port, take_over_files, leave)
+        return DockerContainer(self._api, container_id, output, address, take_over_files, leave)
 
     def reap(self) -> None:
         """Remove what an earlier life of this state directory left, and watch over what this one will leave."""
@@ -136,17 +155,21 @@ class DockerEngine:
         except ENGINE_ERRORS as error:
             raise _refusal(launch, error, f"{message}: {_explanation(error)}") from error
 
-    def _run(self, launch: Launch, image: str, port: int | None) -> tuple[str, Any]:
-        """Create and start a container; return its id and its output. What does not start is removed."""
+    def _run(self, launch: Launch, image: str, port: int | None) -> tuple[str, Any, tuple[str, int] | None]:
+        """Create and start a container; return its id, output and address. What does not start is removed."""
         network = None
         if launch.network is not None:
             network = self._networks.join(launch.network, is_isolated=launch.is_isolated)
         container_id: str = ""
         try:
             container_id = self._create(launch, image, port, network)
+            if self._own is not None and network is not None and not launch.is_isolated:
+                # Before the start: the program finds both, and other hosts by either, whichever is its eth0.
+                self._api.connect_container_to_network(container_id, self._own.network)
             output = self._api.attach(container_id, stream=True, demux=True)
             try:
                 self._api.start(container_id)
+                address = self._address(launch, container_id, port)
             except ENGINE_ERRORS:
                 close_stream(output)
                 raise
@@ -156,11 +179,15 @@ class DockerEngine:
             if launch.network is not None:
                 self._networks.leave(launch.network)
             raise
-        return container_id, output
+        return container_id, output, address
 
     def _create(self, launch: Launch, image: str, port: int | None, network: str | None) -> str:
+        request = container_request(launch, image, self._labels)
+        if self._own is not None:
+            # Docker makes the host name an alias on every network; on ours, jobs would meet each other's algo-1.
+            del request["hostname"]
         created = self._api.create_container(
-            **container_request(launch, image, self._labels),
+            **request,
             name=f"{LABEL}-{self.label}-{launch.name}-{secrets.token_hex(3)}",
             host_config=self._host_config(launch, port, network),
             networking_config=self._networking_config(launch, network),
@@ -169,8 +196,25 @@ class DockerEngine:
 
     def _host_config(self, launch: Launch, port: int | None, network: str | None) -> Any:
         return self._api.create_host_config(
-            **host_request(launch, port, self._memory_bytes), network_mode=network or "bridge"
+            **host_request(launch, port, self._memory_bytes), network_mode=network or self._lone_network()
         )
+
+    def _lone_network(self) -> str:
+        """Return the network of a container that shares none with others."""
+        return self._own.network if self._own is not None else "bridge"
+
+    def _address(self, launch: Launch, container_id: str, port: int | None) -> tuple[str, int] | None:
+        """Return where a started container serves, if it does."""
+        if port is not None:
+            return LOOPBACK, port
+        if self._own is None or not is_server(launch):
+            return None
+        networks = self._api.inspect_container(container_id)["NetworkSettings"]["Networks"].values()
+        ours = (network["IPAddress"] for network in networks if network["NetworkID"] == self._own.network)
+        return next(ours, ""), SERVING_PORT
+
+    def _engine_path(self, path: Path) -> Path:
+        return self._own.engine_path(path) if self._own is not None else path
 
     def _networking_config(self, launch: Launch, network: str | None) -> Any:
         if network is None:
@@ -197,6 +241,14 @@ class DockerEngine:
                 remove_container(self._api, container_id)
         except ENGINE_ERRORS as error:
             _logger.warning("Files of %s stay with root: %s", launch.name, _explanation(error))
+
+
+def own_container() -> OwnContainer | None:
+    """Return the container in which this process runs beside those that it is to start, if it runs in one.
+
+    :raises OwnContainerError: when no other container can be started from it
+    """
+    return find_own_container(docker.from_env().api)
 
 
 def owner_of_files() -> tuple[int, int] | None:

@@ -76,10 +76,12 @@ class Gateway:
 
     :param fallback: WSGI application that answers everything that no registered service claims
     :param facts: what the health route tells besides the services, for example the engine's name
+    :param host_names: to which it answers besides this machine's own, in lower case
     """
 
     fallback: WsgiApp
     facts: dict[str, str] = field(default_factory=dict)
+    host_names: frozenset[str] = frozenset()
     _served: list[_Served] = field(default_factory=list, init=False)
 
     def register(self, service: Service) -> None:
@@ -96,7 +98,7 @@ class Gateway:
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> HttpAnswer | None:
-        stranger = refuse_strangers(request)
+        stranger = refuse_strangers(request, self.host_names)
         if stranger is not None:
             return stranger
         if request.path == HEALTH_PATH:

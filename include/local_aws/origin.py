@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from local_aws.wire import HttpAnswer
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from werkzeug.wrappers import Request
 
 __all__ = ["refuse_strangers"]
@@ -24,15 +26,18 @@ _SENT_BY_THE_USER = frozenset({"none", "same-origin"})
 """Values of Sec-Fetch-Site for what somebody typed into the address bar, and for what was opened from there."""
 
 
-def refuse_strangers(request: Request) -> HttpAnswer | None:
+def refuse_strangers(request: Request, host_names: Container[str] = ()) -> HttpAnswer | None:
     """Return the refusal of a request that a web page of somebody else makes; None for every other request.
 
     SDKs and command-line programs send neither ``Origin`` nor ``Sec-Fetch-Site``, and pages cannot leave them out. The
     host is checked because a page may point its own name at 127.0.0.1 once it is loaded (DNS rebinding).
+
+    :param host_names: names besides those of this machine that nobody else can own, in lower case
     """
     host = request.headers.get("Host", "")
-    if not _OUR_HOST.fullmatch(host):
-        return _refusal(403, f"Host is {host!r}; the local AWS answers to 127.0.0.1, [::1], localhost and *.localhost")
+    if not _OUR_HOST.fullmatch(host) and host.lower().partition(":")[0] not in host_names:
+        ours = "127.0.0.1, [::1], localhost, *.localhost and the names given with --host-name"
+        return _refusal(403, f"Host is {host!r}; the local AWS answers to {ours}")
     origin = request.headers.get("Origin", "")
     if origin and origin.lower() != f"http://{host}".lower():
         return _refusal(403, f"Origin is {origin!r}; the local AWS answers no web page: use an SDK or the AWS CLI")

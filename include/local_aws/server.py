@@ -1,4 +1,4 @@
-"""Serves a WSGI application over HTTP on loopback, each request in a thread of its own.
+"""Serves a WSGI application over HTTP, each request in a thread of its own.
 
 Owns the socket. Must not know what is served.
 """
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import make_server
 
+from local_aws.reach import LOOPBACK, check_listen_address
+
 if TYPE_CHECKING:
     from local_aws.gateway import WsgiApp
 
@@ -28,18 +30,16 @@ class _QuietHandler(MotoRequestHandler):
 
 
 class HttpServer:
-    """An HTTP server that only this machine can reach. The port is bound at once, requests are answered after start.
+    """An HTTP server that no other machine can reach. The port is bound at once, requests are answered after start.
 
     :param port: TCP port; 0 takes a free one
-    :param host: a loopback address
-    :raises ValueError: when ``host`` is not a loopback address
+    :param host: a loopback address; inside a container any
+    :raises ValueError: when other machines may reach ``host``
     :raises OSError: when the port is taken or not allowed
     """
 
-    def __init__(self, *, port: int = 0, host: str = "127.0.0.1") -> None:
-        if not ipaddress.ip_address(host).is_loopback:
-            message = f"host is {host}; the local AWS checks no credentials and listens on loopback only: use 127.0.0.1"
-            raise ValueError(message)
+    def __init__(self, *, port: int = 0, host: str = LOOPBACK) -> None:
+        check_listen_address(host)
         self._application: WsgiApp | None = None
         # Werkzeug ends the whole process when a port is taken; given an open socket it leaves that to us.
         with contextlib.closing(_bound_socket(host, port)) as bound:
@@ -47,7 +47,8 @@ class HttpServer:
                 host, port, self._respond, threaded=True, request_handler=_QuietHandler, fd=bound.fileno()
             )
         self._thread = threading.Thread(target=self._serve, name="local-aws-http", daemon=True)
-        self.endpoint_url = f"http://{host}:{self._server.port}"
+        self.port = self._server.port
+        self.endpoint_url = f"http://{_own_host(host)}:{self.port}"
 
     def start(self, application: WsgiApp) -> None:
         """Begin to answer with this application."""
@@ -70,6 +71,13 @@ class HttpServer:
             message = "the server answers requests only after start"
             raise RuntimeError(message)
         return self._application(environ, start_response)
+
+
+def _own_host(listen: str) -> str:
+    """Return the host by which this process reaches what listens there, as a URL has it."""
+    if ipaddress.ip_address(listen).is_unspecified:
+        return LOOPBACK
+    return f"[{listen}]" if ":" in listen else listen
 
 
 def _bound_socket(host: str, port: int) -> socket.socket:

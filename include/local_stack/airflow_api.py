@@ -30,9 +30,18 @@ class AirflowApi:
         # trust_env off: a proxy of the user's must not see, or break, a call to loopback
         self.http = httpx.Client(base_url=f"{self.address}/api/v2", trust_env=False, timeout=30)
 
-    def log_in(self) -> None:
-        """Fetch the token that every other call needs."""
-        answer = httpx.get(f"{self.address}/auth/token", trust_env=False, timeout=30)
+    def log_in(self, username: str | None = None, password: str | None = None) -> None:
+        """Fetch the token that every other call needs.
+
+        :param username: None where Airflow takes everybody for an admin
+        :raises httpx.HTTPStatusError: wrong name or password
+        """
+        address = f"{self.address}/auth/token"
+        if username is None:
+            answer = httpx.get(address, trust_env=False, timeout=30)
+        else:
+            login = {"username": username, "password": password}
+            answer = httpx.post(address, json=login, trust_env=False, timeout=30)
         answer.raise_for_status()
         self.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 

@@ -1,20 +1,25 @@
 """What a fresh AWS account needs before the retraining DAG can run, made in the local one.
 
-On real AWS the same things are made once by a person or by a template; the README lists them.
+On real AWS the same things are made once by a person or by a template; the README lists them. Run as a program,
+``python -m local_stack.seed ENDPOINT_URL``, it prints the DAG's settings in the form of ``airflow variables import``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from local_stack.home import CHECKOUT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 __all__ = ["REGION", "VARIABLE", "Account", "seed"]
@@ -40,7 +45,7 @@ class Account:
 
 
 def seed(endpoint_url: str) -> Account:
-    """Make bucket, data, roles and CodeBuild project on the local AWS."""
+    """Make bucket, data, roles and CodeBuild project on the local AWS; what is there already stays."""
     session = boto3.Session("local", "local", region_name=REGION)
     s3 = session.client("s3", endpoint_url=endpoint_url)
     s3.create_bucket(Bucket=BUCKET)
@@ -49,7 +54,7 @@ def seed(endpoint_url: str) -> Account:
     iam = session.client("iam", endpoint_url=endpoint_url)
     training_role = create_role(iam, "sagemaker-retrain-execution", "sagemaker.amazonaws.com")
     build_role = create_role(iam, "sagemaker-retrain-build", "codebuild.amazonaws.com")
-    session.client("codebuild", endpoint_url=endpoint_url).create_project(**build_project(build_role))
+    create_project(session.client("codebuild", endpoint_url=endpoint_url), build_role)
     return Account(settings(training_role), partitions)
 
 
@@ -90,11 +95,23 @@ def upload(s3: Any, folder: Path, prefix: str) -> None:
 
 
 def create_role(iam: Any, name: str, service: str) -> str:
-    """Create a role that the AWS service may assume; return its ARN."""
+    """Create a role that the AWS service may assume, unless there is one of that name; return its ARN."""
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
-    return arn
+    try:
+        answer = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    except iam.exceptions.EntityAlreadyExistsException:
+        answer = iam.get_role(RoleName=name)
+    return str(answer["Role"]["Arn"])
+
+
+def create_project(codebuild: Any, role_arn: str) -> None:
+    """Create the CodeBuild project, unless there is one of that name."""
+    try:
+        codebuild.create_project(**build_project(role_arn))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+            raise
 
 
 def build_project(role_arn: str) -> dict[str, Any]:
@@ -111,3 +128,15 @@ def build_project(role_arn: str) -> dict[str, Any]:
             "privilegedMode": True,
         },
     }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Seed a local AWS and print the Variable."""
+    parser = argparse.ArgumentParser(prog="python -m local_stack.seed", description="Fill a fresh local AWS.")
+    parser.add_argument("endpoint_url", help="address of the local AWS")
+    account = seed(parser.parse_args(arguments).endpoint_url)
+    json.dump({VARIABLE: account.settings}, sys.stdout, indent=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ import docker
 
 from local_aws.assembly import LocalAws
 from local_aws.backing import DockerSettings, docker_backing
+from local_aws.docker_engine.own_container import OwnContainer
 from local_aws.engine_docker import DockerEngine
 from tests.support.docker_registry import busybox_root, free_address, registry, remove_images, require_docker
 from tests.support.local_cloud import LocalCloud
@@ -175,13 +176,18 @@ def docker_cloud(
     registry_runs: bool = True,
     stop_grace_seconds: float = STOP_GRACE_SECONDS,
     startup_timeout_seconds: float = 20.0,
+    network: str | None = None,
 ) -> Iterator[DockerCloud]:
-    """Run a local AWS with the Docker engine, and the registry that is its ECR's data plane, until the block ends."""
+    """Run a local AWS with the Docker engine, and the registry that is its ECR's data plane, until the block ends.
+
+    :param network: engine's id of the network on which the local AWS is, as if it ran in a container itself
+    """
     registry_address = free_address()
     engines: list[DockerEngine] = []
 
     def make_backing(cloud: Cloud) -> Backing:
-        engines.append(DockerEngine(cloud, registry_address, owner=owner))
+        own = OwnContainer({cloud.state_dir: cloud.state_dir}, network) if network else None
+        engines.append(DockerEngine(cloud, registry_address, owner=owner, own=own))
         return docker_backing(cloud, engines[0], DockerSettings(registry_address, build_options))
 
     client = docker.from_env()

@@ -131,7 +131,7 @@ class _Command:
     def _require_shown(self, ecr: Any, reference: ImageReference) -> None:
         """Fail when ECR keeps what an immutable tag named before; the registry knows no such rule."""
         tag = reference.tag or "latest"
-        manifest = Registry(self._names.registry).manifest(reference.repository, tag)
+        manifest = Registry(os.environ["LOCAL_AWS_REGISTRY_FROM_HERE"]).manifest(reference.repository, tag)
         shown = ecr.describe_images(repositoryName=reference.repository, imageIds=[{"imageTag": tag}])["imageDetails"]
         if manifest and shown[0]["imageDigest"] != manifest.digest:
             message = (

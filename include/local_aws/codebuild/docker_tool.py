@@ -43,12 +43,15 @@ def stand_in(images: ImageStore) -> DockerTool:
     )
 
 
-def relay(ecr_host: str, registry: str, build_options: Sequence[str] = ()) -> DockerTool:
+def relay(
+    ecr_host: str, registry: str, build_options: Sequence[str] = (), *, registry_from_here: str | None = None
+) -> DockerTool:
     """Return the program that hands over to the real ``docker``.
 
     :param ecr_host: ``<account>.dkr.ecr.<region>.amazonaws.com``
     :param registry: ``host:port`` behind which the engine finds what ECR's host stands for
     :param build_options: added to every ``docker build``
+    :param registry_from_here: ``host:port`` at which builds reach it, when that is another
     """
     engine = {name: os.environ[name] for name in _ENGINE_VARIABLES if name in os.environ}
     return DockerTool(
@@ -57,6 +60,7 @@ def relay(ecr_host: str, registry: str, build_options: Sequence[str] = ()) -> Do
             **engine,
             "LOCAL_AWS_ECR_HOST": ecr_host,
             "LOCAL_AWS_REGISTRY": registry,
+            "LOCAL_AWS_REGISTRY_FROM_HERE": registry_from_here or registry,
             "LOCAL_AWS_DOCKER_BUILD_OPTIONS": shlex.join(build_options),
         },
     )

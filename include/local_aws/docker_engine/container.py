@@ -37,7 +37,7 @@ class DockerContainer:
 
     :param api: docker's low-level client
     :param output: docker's stream of pairs of stdout and stderr, attached before the start
-    :param port: loopback port of this machine for the container's port 8080, if it serves
+    :param address: host and port behind which the container's port 8080 is, if it serves
     :param on_end: called once when the container has ended, before ``wait`` returns
     :param on_removed: called once when the engine has forgotten the container
     """
@@ -47,14 +47,14 @@ class DockerContainer:
         api: Any,
         container_id: str,
         output: Any,
-        port: int | None,
+        address: tuple[str, int] | None,
         on_end: Callable[[], None],
         on_removed: Callable[[], None],
     ) -> None:
         self._api = api
         self._id = container_id
         self._output = output
-        self._port = port
+        self._address = address
         self._on_end = on_end
         self._on_removed = on_removed
         self._exit_code = _LOST_CODE
@@ -87,11 +87,11 @@ class DockerContainer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Loopback host and port behind which the container's port 8080 is."""
-        if self._port is None:
+        """Host and port behind which the container's port 8080 is."""
+        if self._address is None:
             message = "this container was not started to serve"
             raise ContainerError(message)
-        return ("127.0.0.1", self._port)
+        return self._address
 
     def _signal(self, name: str) -> None:
         try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.config
 import pytest
+import urllib3
 
 from local_aws.state_lock import StateLock
 from tests.support.training import wait_for
@@ -63,6 +64,18 @@ def _running(tmp_path: Path, *options: str, **variables: str) -> Iterator[tuple[
     finally:
         process.kill()
         process.communicate()
+
+
+def test_it_answers_to_a_given_name_on_a_given_address(tmp_path: Path) -> None:
+    """Containers call it by its name on their network; every other name is a stranger's."""
+    with _running(tmp_path, "--listen", "127.0.0.2", "--host-name", "Local-AWS") as (_, ready):
+        url = f"{ready['endpoint_url']}/_local/health"
+        named, stranger = (
+            urllib3.request("GET", url, headers={"Host": host}, retries=False) for host in ("local-aws:4566", "aws")
+        )
+
+    assert ready["endpoint_url"].startswith("http://127.0.0.2:")
+    assert (named.status, stranger.status) == (200, 403)
 
 
 def test_a_plain_boto3_client_needs_only_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

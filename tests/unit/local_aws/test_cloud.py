@@ -22,3 +22,11 @@ def test_a_profile_of_the_user_is_not_looked_for(
     client = Cloud("http://127.0.0.1:1", "eu-west-1", tmp_path).client("sts")
 
     assert client.meta.endpoint_url == "http://127.0.0.1:1"
+
+
+def test_containers_are_given_the_address_that_works_from_inside_them(tmp_path: Path) -> None:
+    """Loopback is another one there."""
+    cloud = Cloud("http://127.0.0.1:1", "eu-west-1", tmp_path, container_endpoint_url="http://local-aws:1")
+
+    assert cloud.credentials()["AWS_ENDPOINT_URL"] == "http://local-aws:1"
+    assert cloud.client("sts").meta.endpoint_url == "http://127.0.0.1:1"

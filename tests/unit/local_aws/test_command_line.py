@@ -16,6 +16,7 @@ from local_aws.__main__ import main
         (["--stop-grace-seconds", "nan"], "nan is no number of seconds"),
         (["--engine", "magic"], "invalid choice: 'magic'"),
         (["--registry", "localhost"], "'localhost' is no address of a registry; give host:port"),
+        (["--registry-from-here", "registry"], "'registry' is no address of a registry; give host:port"),
     ],
 )
 def test_a_wrong_option_is_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,15 @@ def test_a_host_that_is_not_this_machine_is_refused(host: str, path: str) -> Non
     assert repr(host) in json.loads(answer.data)["message"]
 
 
+@pytest.mark.parametrize(("host", "status"), [("local-aws:4566", 200), ("LOCAL-AWS", 200), ("x.local-aws", 403)])
+def test_a_name_of_our_own_network_is_answered(host: str, status: int) -> None:
+    """Containers call the local AWS by it; nothing below it is ours."""
+    named = Client(Gateway(_moto, host_names=frozenset({"local-aws"})))
+
+    assert named.post("/", headers={"Host": host}).status_code == status
+    assert _ask(Host=host).status_code == 403
+
+
 @pytest.mark.parametrize(
     "origin",
     ["https://evil.example", "null", "http://localhost:8080", "http://127.0.0.1", "http://127.0.0.1:4566.evil"],
