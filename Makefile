@@ -26,7 +26,7 @@ setup: ## make or update the Python environment
 setup-container:
 	@"$(PYTHON)" include/local_stack/bootstrap.py $(CONTAINER_VENV) $(CONTAINER_REQUIREMENTS)
 
-test: test-unit test-container test-integration test-docker test-compose test-e2e ## all tests, the quick ones first
+test: test-unit test-container test-integration test-docker test-e2e ## all tests but those of Compose, the quick ones first
 
 test-unit: setup ## rules and logic, no socket: seconds
 	$(PYTEST) tests/unit --ignore=tests/unit/container

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local_stack.home import CHECKOUT
+from tests.support.readme import command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +65,19 @@ def test_the_wheel_holds_the_provider_and_nothing_else(installed: Path) -> None:
     names = run([str(installed), "-c", script], PYTHONPATH="").splitlines()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"sagemaker_byoc"}
+
+
+def test_the_wheel_in_plugins_zip_lies_where_mwaa_unpacks_it() -> None:
+    """The README's two commands put the wheel at the top of the archive, under the name that its next line gives."""
+    archive = CHECKOUT / "plugins.zip"
+    try:
+        for beginning in ("make wheel", "python3 -m zipfile"):
+            run(["bash", "-c", command(beginning)])
+        names = zipfile.ZipFile(archive).namelist()
+    finally:
+        archive.unlink(missing_ok=True)
+    assert len(names) == 1
+    assert f"/usr/local/airflow/plugins/{names[0]}`" in (CHECKOUT / "README.md").read_text()
 
 
 def test_the_plugins_folder_loads_no_module_twice(tmp_path: Path) -> None:

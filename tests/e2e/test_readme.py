@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 from local_stack.home import CHECKOUT
 from tests.support.readme import command, commands
@@ -12,6 +13,13 @@ from tests.support.readme import command, commands
 RUN_ELSEWHERE = {
     "make run": "test_run.py",
     "airflow backfill create": "test_backfill.py",
+    "make wheel": "test_distribution.py",
+    "python3 -m zipfile": "test_distribution.py",
+    "docker compose up -d": "../compose/test_compose.py",
+    "docker compose up -d --scale": "../compose/test_compose.py",
+    "docker compose exec api-server cat": "../compose/test_compose.py",
+    # The same file, but by an option, since .env is the user's.
+    "cp include/compose/celery.env": "../compose/test_compose.py",
 }
 
 
@@ -20,6 +28,7 @@ def test_every_command_is_run_by_a_test() -> None:
     here = {"make ui", "make test"}
     known = here | RUN_ELSEWHERE.keys()
     assert [line for line in commands() if not line.startswith(tuple(known))] == []
+    assert all((Path(__file__).parent / file).is_file() for file in RUN_ELSEWHERE.values())
     for beginning in known:
         assert command(beginning)
 

@@ -26,6 +26,7 @@ import pytest
 
 from local_aws.engine_docker import answers
 from local_stack.airflow_api import AirflowApi
+from tests.support.readme import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,17 +108,18 @@ class ComposeStack:
     def up(self, workers: int = 0) -> None:
         """Start the stack, or change it to this, and return when every part is healthy; harmless when it is so.
 
-        :param workers: with CeleryExecutor when there are any
+        :param workers: with CeleryExecutor when there are any, and then as many as in the README's command
         """
         if self.containers("scheduler") and self._workers == workers and self._is_healthy():
             return
+        assert not workers or command("docker compose up -d --scale").endswith(f"worker={workers}")
         self._workers = workers
         self.restart_what_ended()
 
     def restart_what_ended(self) -> None:
-        """Do ``up`` as it is, and return when every part is healthy."""
-        scale = ["--scale", f"worker={self._workers}"] if self._workers else []
-        self.compose("up", "--detach", *scale)
+        """Do the README's ``up`` as it is, and return when every part is healthy."""
+        words = command("docker compose up -d --scale" if self._workers else "docker compose up -d").split()[2:]
+        self.compose(*words)
         self.wait_for(self._is_healthy, "every part is healthy", _HEALTHY_SECONDS)
 
     def down(self, *options: str) -> None:
@@ -191,7 +193,9 @@ class ComposeStack:
 
     def secret(self, name: str) -> str:
         """Return one of the generated secrets, as README says to see the password."""
-        return self.compose("exec", "-T", "api-server", "cat", f"/opt/airflow/secrets/{name}")
+        words = command("docker compose exec api-server cat").replace("users.json", name).split()[2:]
+        # There is no terminal here.
+        return self.compose(words[0], "-T", *words[1:])
 
     def first_secret(self, name: str) -> str:
         """Start only what makes the secrets, and return one of them."""

@@ -16,6 +16,7 @@ def commands() -> list[str]:
 
 
 def command(beginning: str) -> str:
-    """Return the README's one command that begins so."""
-    (found,) = (line for line in commands() if line.startswith(beginning))
+    """Return the README's one command that is this or, if none is, begins so."""
+    known = commands()
+    (found,) = [beginning] if beginning in known else (line for line in known if line.startswith(beginning))
     return found
