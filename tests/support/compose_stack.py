@@ -51,12 +51,12 @@ _HEALTHY_SECONDS = 240.0
 @functools.cache
 def compose_command() -> tuple[str, ...]:
     """Return ``docker compose`` where there is one, else ``docker-compose``; nothing when there is neither."""
-    for command in (("docker", "compose"), ("docker-compose",)):
+    for words in (("docker", "compose"), ("docker-compose",)):
         try:
-            subprocess.run([*command, "version"], capture_output=True, check=True)
+            subprocess.run([*words, "version"], capture_output=True, check=True)
         except (OSError, subprocess.CalledProcessError):
             continue
-        return command
+        return words
     return ()
 
 
