@@ -45,9 +45,9 @@ class BuildPushImageOperator(BaseOperator):
     """Build the image of a folder and push it to ECR, unless ECR holds an image of this very content.
 
     The image carries a tag made of the content and of its base images' digests, so an unchanged folder costs two calls
-    to ECR, and one more for each base image in ECR. What else the Dockerfile fetches (packages without version) is not
-    part of it: change a build argument to build again. A build of the same content that is running already, of an
-    earlier try or of another run, is adopted.
+    to ECR, one more for each base image in ECR, and five seconds at most for those elsewhere. What else the Dockerfile
+    fetches (packages without version) is not part of it: change a build argument to build again. A build of the same
+    content that is running already, of an earlier try or of another run, is adopted.
 
     Returns ``<registry>/<repository>@sha256:<digest>``, with the digest that ECR reports.
 
