@@ -3,7 +3,7 @@
 Both work on the project's own ``container/``, with one engine and one registry, and take turns. The image is built and
 pushed once before, and not measured, so the engine has everything in its cache, which is the best case of the two
 commands. The task's time is that of ``execute`` in a fresh interpreter, as each Airflow task has one, with every client
-made anew, and, in a row of its own, that of the whole process, most of which is the import of Airflow; that of the
+made anew, and, in a row of its own, that of the whole process with its imports; that of the
 commands is theirs as a shell sees it. Bytes are what either side sends to the engine, to AWS and
 to the registry, counted by relays in front of the three. Run by ``make bench``; where there is no engine it says so and
 measures nothing.
