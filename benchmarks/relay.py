@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["Relay", "relay"]
@@ -39,22 +39,46 @@ class Relay:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX if isinstance(self.server, str) else socket.AF_INET)
-            server.connect(self.server)
-            for source, target, counts in ((client, server, True), (server, client, False)):
-                threading.Thread(target=self._pass_on, args=(source, target, counts), daemon=True).start()
+            try:
+                server = self._connect()
+            except OSError:
+                client.close()  # as the server itself would do
+                continue
+            threading.Thread(target=self._carry, args=(client, server), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, target: socket.socket, counts: bool) -> None:  # noqa: FBT001
+    def _connect(self) -> socket.socket:
+        server = socket.socket(socket.AF_UNIX if isinstance(self.server, str) else socket.AF_INET)
         try:
-            while chunk := source.recv(CHUNK_BYTES):
-                if counts:
-                    with self._counting:
-                        self.sent_bytes += len(chunk)
-                target.sendall(chunk)
-            target.shutdown(socket.SHUT_WR)
+            server.connect(self.server)
         except OSError:
-            source.close()
-            target.close()
+            server.close()
+            raise
+        return server
+
+    def _carry(self, client: socket.socket, server: socket.socket) -> None:
+        """Pass on in both directions until both have ended."""
+        with client, server:
+            back = threading.Thread(target=_pass_on, args=(server, client, lambda _: None), daemon=True)
+            back.start()
+            _pass_on(client, server, self._count)
+            back.join()
+
+    def _count(self, sent_bytes: int) -> None:
+        with self._counting:
+            self.sent_bytes += sent_bytes
+
+
+def _pass_on(source: socket.socket, target: socket.socket, count: Callable[[int], None]) -> None:
+    try:
+        while chunk := source.recv(CHUNK_BYTES):
+            count(len(chunk))
+            target.sendall(chunk)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        # The other direction waits on one of them.
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -52,11 +52,13 @@ class Bases:
     :param digests: ``sha256:…`` of what lies in a registry, by the name that the Dockerfile has for it
     :param engine_ids: ``sha256:…`` of what only the builder's own engine holds, by name
     :param unknown: names of which a digest could not be had now, though another worker or a later try may have it
+    :param copies: digests of the engine's own copies of some of those: older ones, maybe, but what it has to build on
     """
 
     digests: Mapping[str, str] = field(default_factory=dict)
     engine_ids: Mapping[str, str] = field(default_factory=dict)
     unknown: Sequence[str] = ()
+    copies: Mapping[str, str] = field(default_factory=dict)
 
     def __or__(self, other: Bases) -> Bases:
         """Put two parts of the knowledge together."""
@@ -64,7 +66,14 @@ class Bases:
             {**self.digests, **other.digests},
             {**self.engine_ids, **other.engine_ids},
             (*self.unknown, *other.unknown),
+            {**self.copies, **other.copies},
         )
+
+    @property
+    def settled(self) -> Bases:
+        """What to build on when something must be built now: the engine's copies, where nothing better is known."""
+        unknown = [name for name in self.unknown if name not in self.copies]
+        return Bases({**self.digests, **self.copies}, self.engine_ids, unknown)
 
     @property
     def suffix(self) -> str:

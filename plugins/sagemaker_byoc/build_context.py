@@ -14,10 +14,10 @@ import re
 import stat
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from sagemaker_byoc.dockerfile import named_images
+from sagemaker_byoc.dockerfile import named_images, unread_images
 from sagemaker_byoc.dockerignore import Dockerignore
 from sagemaker_byoc.errors import BuildContextError
 
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
     from sagemaker_byoc.dockerfile import NamedImage
 
-__all__ = ["MAXIMUM_BYTES", "BuildContext", "ContextFile"]
+__all__ = ["DEFAULT_PLATFORM", "MAXIMUM_BYTES", "BuildContext", "ContextFile"]
+
+DEFAULT_PLATFORM = "linux/amd64"
+"""What SageMaker's training instances are, and those that host, but for Graviton's. It is part of the address, so that
+workers of two platforms do not meet under one tag with two different images."""
 
 MAXIMUM_BYTES = 500_000_000
 """What a context may hold before it is taken for a mistake (a virtual environment, a data set, a checkpoint)."""
@@ -55,14 +59,15 @@ class BuildContext:
     """A folder and the choices of ``docker build`` that decide what comes out of it.
 
     The Dockerfile and the ignore file always belong to the context, as with Docker, whatever the ignore file says.
-    The ignore file is ``<dockerfile>.dockerignore`` if there is one, otherwise ``.dockerignore``. Empty folders do
-    not count. A symbolic link counts as the file that it leads to.
+    The ignore file is ``<dockerfile>.dockerignore`` if there is one, otherwise ``.dockerignore``, which in the first
+    case does not belong to the context: to every builder it is an ignore file, and not the one that rules. Empty
+    folders do not count. A symbolic link counts as the file that it leads to.
 
     :param path: the folder
     :param dockerfile: relative to the folder
     :param build_args: values of the Dockerfile's ``ARG`` lines
     :param target: the stage to stop at; None is the last one
-    :param platform: for example ``linux/amd64``; None is the builder's own
+    :param platform: what the image is for
     :param maximum_bytes: refuse a folder that holds more, uncompressed
     """
 
@@ -70,8 +75,12 @@ class BuildContext:
     dockerfile: str = "Dockerfile"
     build_args: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
-    platform: str | None = None
+    platform: str = DEFAULT_PLATFORM
     maximum_bytes: int = MAXIMUM_BYTES
+
+    def __post_init__(self) -> None:
+        """Write the Dockerfile's path as the files' names are written, without ``./``."""
+        object.__setattr__(self, "dockerfile", str(PurePosixPath(self.dockerfile)))
 
     @cached_property
     def files(self) -> tuple[ContextFile, ...]:
@@ -85,7 +94,7 @@ class BuildContext:
         kept = {self.dockerfile, ignore_name}
         found: list[ContextFile] = []
         total_bytes = 0
-        for name in sorted(_walk(self.path, ignore, kept)):
+        for name in sorted(set(_walk(self.path, ignore, kept)) - ({".dockerignore"} - kept)):
             file = self._examine(name)
             found.append(file)
             total_bytes += file.size_bytes
@@ -116,13 +125,24 @@ class BuildContext:
     @property
     def base_images(self) -> list[NamedImage]:
         """List the images that the Dockerfile names, up to the target."""
-        text = (self.path / self.dockerfile).read_text(encoding="utf-8", errors="surrogateescape")
-        return named_images(text, self.build_args, self.target)
+        return named_images(self._dockerfile_text(), self.build_args, self.target)
+
+    @property
+    def unread_images(self) -> list[str]:
+        """List the ``FROM`` lines, up to the target, whose image only the builder can tell."""
+        return unread_images(self._dockerfile_text(), self.build_args, self.target)
 
     @property
     def ignore_file(self) -> str:
         """The name of the file that rules what is left out, whether or not it exists."""
         return self._ignore()[0]
+
+    def lets_through(self, name: str) -> bool:
+        """Say whether the ignore file lets a file into the image; it may list the Dockerfile and itself."""
+        return not self._ignore()[1].ignores(name)
+
+    def _dockerfile_text(self) -> str:
+        return (self.path / self.dockerfile).read_text(encoding="utf-8", errors="surrogateescape")
 
     def _check_choices(self) -> None:
         if not self.path.is_dir():
@@ -136,8 +156,10 @@ class BuildContext:
 
     def _check_dockerfile(self) -> None:
         location = (self.path / self.dockerfile).resolve()
-        if not location.is_relative_to(self.path.resolve()):
-            raise BuildContextError("dockerfile", self.dockerfile, f"a path inside the context {self.path}")
+        leaves = PurePosixPath(self.dockerfile).is_absolute() or ".." in PurePosixPath(self.dockerfile).parts
+        if leaves or not location.is_relative_to(self.path.resolve()):
+            allowed = f"a path inside the context {self.path}, without '..'"
+            raise BuildContextError("dockerfile", self.dockerfile, allowed)
         if not location.is_file():
             raise BuildContextError(
                 "dockerfile",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["write_tar", "write_zip"]
 
 _CHUNK_BYTES = 1 << 20
+_IGNORE_FILE = ".dockerignore"
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _TAR_EPOCH_SECONDS = 315_532_800  # the same moment: a file that is older than 1980 cannot be zipped in the image
 _NAMES_AS_THEY_ARE: Mapping[str, str] = {}
@@ -53,13 +54,17 @@ def write_zip(context: BuildContext, stream: IO[bytes], references: Mapping[str,
 def write_tar(context: BuildContext, stream: IO[bytes], references: Mapping[str, str] = _NAMES_AS_THEY_ARE) -> None:
     """Write the archive that a Docker engine takes.
 
-    The engine applies the archive's ``.dockerignore`` once more, so it stays out when another file rules.
+    The classic builder reads the archive's ``.dockerignore`` once more, for two files only: after the Dockerfile is
+    read, it and the ignore file go if they are listed. When another file rules, its text therefore stands there, with
+    that name added; BuildKit, which knows the other file, sees the same.
+    Source: ``removeDockerfile`` in moby's ``builder/remotecontext/detect.go``.
 
     :param references: what the Dockerfile shall say in place of the names of base images, by name
     :raises BuildContextError: a file changed after the address was computed
     """
-    rules = context.ignore_file == ".dockerignore"
-    files = [file for file in context.files if file.name != ".dockerignore" or rules]
+    rules = context.ignore_file
+    stands_in = rules != _IGNORE_FILE
+    files = [file for file in context.files if not stands_in or file.name != rules or context.lets_through(rules)]
     folders = {str(parent) for file in files for parent in PurePosixPath(file.name).parents} - {"."}
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name in sorted(folders):
@@ -68,6 +73,13 @@ def write_tar(context: BuildContext, stream: IO[bytes], references: Mapping[str,
             member = _tar_member(file.name, tarfile.REGTYPE, _mode(file))
             with _content(context, file, references) as (source, member.size):
                 archive.addfile(member, source)  # type: ignore[arg-type]  # it only reads
+        for file in context.files if stands_in else ():
+            if file.name == rules:
+                with _content(context, file, _NAMES_AS_THEY_ARE) as (source, _):
+                    text = source.read(-1) + f"\n{_IGNORE_FILE}\n".encode()
+                member = _tar_member(_IGNORE_FILE, tarfile.REGTYPE, 0o644)
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text))
 
 
 class _HashingReader:

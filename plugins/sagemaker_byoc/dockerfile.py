@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["NamedImage", "named_images", "pinned"]
+__all__ = ["NamedImage", "named_images", "pinned", "unread_images"]
 
+_FROM_LINE = re.compile(r"\s*FROM\s", re.IGNORECASE)
 _FROM = re.compile(
     r"\s*FROM(?:\s+--\S+)*\s+[\"']?(?P<image>[^\s\"']+)[\"']?(?:\s+AS\s+(?P<stage>\S+))?\s*", re.IGNORECASE
 )
@@ -62,28 +63,61 @@ class _Stage:
     name: str
     images: list[NamedImage] = field(default_factory=list)
     parents: set[int] = field(default_factory=set)
+    unread: str = ""
+
+
+@dataclass(frozen=True)
+class _Instruction:
+    """An instruction on one line, as the builder puts it together.
+
+    :param places: where each of its characters stands in the text
+    """
+
+    line: str
+    places: Sequence[int]
+
+    def image(self, found: re.Match[str], name: str) -> NamedImage:
+        """Return the image that a match names."""
+        start, end = found.span("image")
+        return NamedImage(name, self.places[start], self.places[end - 1] + 1)
 
 
 def named_images(text: str, build_args: Mapping[str, str], target: str | None = None) -> list[NamedImage]:
     """List the images in the order of the text; ``scratch`` and names of stages are none.
 
-    A name with a variable that only the builder knows (``TARGETARCH``, say) is left out.
+    A name that cannot be read is left out, see ``unread_images``.
 
     :param target: the stage to stop at; stages after it are left out
     """
     stages = list(_stages(text, build_args))
     last = _last(stages, target)
+    needed = _needed(stages, last)
+    return [
+        NamedImage(image.name, image.start, image.end, position in needed)
+        for position, stage in enumerate(stages[: last + 1])
+        for image in stage.images
+    ]
+
+
+def unread_images(text: str, build_args: Mapping[str, str], target: str | None = None) -> list[str]:
+    """List the ``FROM`` lines, of those that the target needs, whose image only the builder can tell.
+
+    They hold a variable that the builder sets by itself (``TARGETARCH``, say), or a form of substitution that is not
+    known here, or they are no ``FROM`` at all as far as is known here.
+    """
+    stages = list(_stages(text, build_args))
+    return [stages[at].unread for at in sorted(_needed(stages, _last(stages, target))) if stages[at].unread]
+
+
+def _needed(stages: Sequence[_Stage], last: int) -> set[int]:
+    """Return the positions of the stages that the last one is made from, and its own."""
     needed: set[int] = set()
     waiting = {last} if stages else set()
     while waiting:
         stage = waiting.pop()
         needed.add(stage)
         waiting |= stages[stage].parents - needed
-    return [
-        NamedImage(image.name, image.start, image.end, position in needed)
-        for position, stage in enumerate(stages[: last + 1])
-        for image in stage.images
-    ]
+    return needed
 
 
 def pinned(text: str, build_args: Mapping[str, str], references: Mapping[str, str]) -> str:
@@ -107,19 +141,29 @@ def _last(stages: list[_Stage], target: str | None) -> int:
 
 
 def _stages(text: str, build_args: Mapping[str, str]) -> Iterator[_Stage]:
-    variables: dict[str, str] = {}
+    variables: dict[str, str | None] = {}
     stages: list[_Stage] = []
-    for start, line in _instructions(text):
-        if found := _FROM.fullmatch(line):
-            stages.append(_Stage((found["stage"] or "").lower()))
-            _take(stages, found, start, _expanded(found["image"], variables))
+    for instruction in _instructions(text):
+        line = instruction.line
+        if _FROM_LINE.match(line):
+            _begin(stages, instruction, variables)
         elif not stages and (found := _ARG.match(line)):
             _declare(variables, found["pairs"], build_args)
         elif stages:
             for found in _taken_from(line):
                 # Only FROM knows variables.
-                _take(stages, found, start, None if "$" in found["image"] else found["image"])
+                _take(stages, instruction, found, None if "$" in found["image"] else found["image"])
     yield from stages
+
+
+def _begin(stages: list[_Stage], instruction: _Instruction, variables: Mapping[str, str | None]) -> None:
+    """Begin a stage, also one whose line cannot be read."""
+    found = _FROM.fullmatch(instruction.line)
+    name = _expanded(found["image"], variables) if found else None
+    unread = " ".join(instruction.line.split()) if name is None else ""
+    stages.append(_Stage(((found and found["stage"]) or "").lower(), unread=unread))
+    if found:
+        _take(stages, instruction, found, name)
 
 
 def _taken_from(line: str) -> Iterator[re.Match[str]]:
@@ -129,7 +173,7 @@ def _taken_from(line: str) -> Iterator[re.Match[str]]:
         yield from _MOUNT.finditer(line)
 
 
-def _take(stages: list[_Stage], found: re.Match[str], start: int, name: str | None) -> None:
+def _take(stages: list[_Stage], instruction: _Instruction, found: re.Match[str], name: str | None) -> None:
     """Note an image, or the earlier stage that the name means."""
     stage, earlier = stages[-1], [each.name for each in stages[:-1]]
     if not name or name.lower() == "scratch":
@@ -139,27 +183,28 @@ def _take(stages: list[_Stage], found: re.Match[str], start: int, name: str | No
     elif name.isdecimal() and int(name) < len(earlier):
         stage.parents.add(int(name))
     else:
-        stage.images.append(NamedImage(name, start + found.start("image"), start + found.end("image")))
+        stage.images.append(instruction.image(found, name))
 
 
-def _declare(variables: dict[str, str], pairs: str, build_args: Mapping[str, str]) -> None:
-    """Read ``ARG`` before the first ``FROM``."""
+def _declare(variables: dict[str, str | None], pairs: str, build_args: Mapping[str, str]) -> None:
+    """Read ``ARG`` before the first ``FROM``; a value that cannot be expanded is None."""
     for pair in _PAIR.finditer(pairs):
-        value = build_args.get(pair["name"])
-        if value is None and pair["value"] is not None:
-            value = _expanded(pair["value"].strip("\"'"), variables)
-        if value is not None:
-            variables[pair["name"]] = value
+        name = pair["name"]
+        if name in build_args:
+            variables[name] = build_args[name]
+        elif pair["value"] is not None:
+            variables[name] = _expanded(pair["value"].strip("\"'"), variables)
 
 
-def _expanded(text: str, variables: Mapping[str, str]) -> str | None:
-    """Put in the values, nothing for a name without one; None when only the builder knows one."""
-    unknown = False
+def _expanded(text: str, variables: Mapping[str, str | None]) -> str | None:
+    """Put in the values, nothing for a name without one; None when only the builder can tell."""
+    unknown = "$" in _VARIABLE.sub("", text)
 
     def value(match: re.Match[str]) -> str:
         nonlocal unknown
         name = match["plain"] or match["name"]
         known = variables.get(name, "")
+        unknown = unknown or known is None
         if match["operator"] == "+":
             return match["word"] if known else ""
         unknown = unknown or (not known and name in _BUILDERS_OWN)
@@ -169,11 +214,12 @@ def _expanded(text: str, variables: Mapping[str, str]) -> str | None:
     return None if unknown else expanded
 
 
-def _instructions(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each instruction and where it starts; what continues a line is blanked, so that places stay."""
-    lines = text.split("\n")
+def _instructions(text: str) -> Iterator[_Instruction]:
+    """Yield each instruction; a line that is continued goes on with the first character of the next one."""
+    # A byte order mark is none of the text; a space keeps all places.
+    lines = text.replace("\ufeff", " ", 1).split("\n") if text.startswith("\ufeff") else text.split("\n")
     escape = _escape(lines)
-    start, joined, position = 0, "", 0
+    joined, places, position = "", list[int](), 0
     closing: list[str] = []
     for line in lines:
         begins, position = position, position + len(line) + 1
@@ -181,19 +227,22 @@ def _instructions(text: str) -> Iterator[tuple[int, str]]:
         if closing:
             closing = closing[body == closing[0] :]
         elif joined or (body and not body.startswith("#")):
-            start = start if joined else begins
             goes_on = not body or body.startswith("#") or body.endswith(escape)
-            joined += _blanked(line, escape).ljust(len(line) + 1)
+            piece = _piece(line, escape)
+            joined += piece
+            places += range(begins, begins + len(piece))
             if not goes_on:
-                yield start, joined
+                yield _Instruction(joined, places)
                 closing = _closing(joined)
-                joined = ""
+                joined, places = "", []
     if joined:
-        yield start, joined
+        yield _Instruction(joined, places)
 
 
-def _blanked(line: str, escape: str) -> str:
-    return "" if line.lstrip().startswith("#") else line.rstrip().removesuffix(escape)
+def _piece(line: str, escape: str) -> str:
+    """Return what a line adds to its instruction; comments and empty lines in between add nothing."""
+    body = line.strip()
+    return "" if not body or body.startswith("#") else line.rstrip().removesuffix(escape)
 
 
 def _closing(instruction: str) -> list[str]:

@@ -1,6 +1,6 @@
 """What a Docker engine says while it builds, pulls and pushes, made readable.
 
-Owns the reading of the engine's events, the masking of secrets in them, and what a failure means. Makes no call.
+Owns the reading of the engine's events and what a failure means. Makes no call.
 Source of the events: https://docs.docker.com/reference/api/engine/ (ImageBuild, ImagePush), API 1.41.
 """
 
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from sagemaker_byoc.mask import Mask
+
 __all__ = [
     "BuildOutput",
-    "Mask",
     "PushFault",
     "TransferOutput",
     "is_passing",
-    "known_digest",
+    "known_digests",
     "platform_advice",
     "push_fault",
     "remedy",
@@ -38,8 +39,8 @@ _MOVING = ("Pushing", "Downloading", "Retrying")
 _DONE = ("Pushed", "Layer already exists", "Mounted from", "Pull complete", "Already exists")
 
 _DISK_FULL = ("no space left on device",)
+_OTHER_MACHINE = ("exec format error",)
 _PLATFORM = (
-    "exec format error",
     "no matching manifest",
     "does not match the specified platform",
     "does not match the detected host platform",
@@ -59,27 +60,6 @@ _NETWORK = (
 )
 _LOGIN = ("token has expired", "no basic auth credentials", "unauthorized", "authentication required")
 _RIGHTS = ("not authorized to perform", "denied", "403 forbidden")
-
-
-class Mask:
-    """Hide the values of secrets.
-
-    :param secrets: the values; empty ones hide nothing
-    """
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        # The longest first, since one may be part of another.
-        self._secrets = sorted({each for each in secrets if each}, key=len, reverse=True)
-
-    def __call__(self, text: str) -> str:
-        """Return the text with ``***`` for each secret."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
-    def finds(self, text: str) -> bool:
-        """Tell whether a secret stands in the text."""
-        return any(secret in text for secret in self._secrets)
 
 
 class TransferOutput:
@@ -187,15 +167,14 @@ def _plain(architecture: str) -> str:
     return {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}.get(architecture, architecture)
 
 
-def known_digest(name: str, repository_digests: Iterable[str]) -> str | None:
-    """Find the digest under which the registry of an image's name has it.
+def known_digests(name: str, repository_digests: Iterable[str]) -> list[str]:
+    """Find the digests under which the registry of an image's name has it.
 
     :param name: of the image, with or without a tag
     :param repository_digests: ``<repository>@sha256:…`` as the engine lists them
     """
     wanted = _repository(name)
-    found = sorted(digest for each in repository_digests for of, _, digest in [each.partition("@")] if of == wanted)
-    return found[0] if found else None
+    return sorted(digest for each in repository_digests for of, _, digest in [each.partition("@")] if of == wanted)
 
 
 def _repository(name: str) -> str:
@@ -224,29 +203,31 @@ def push_fault(message: str) -> str:
     return PushFault.PASSING
 
 
-def remedy(message: str, *, platform: str | None, engine_platform: str) -> str:
+def remedy(message: str, tail: Iterable[str], *, platform: str, engine_platform: str) -> str:
     """Return what to do about a failed build, empty when its own message must do.
 
-    :param message: the error and the last lines of the log
+    :param message: the error itself; a program that speaks of a login or of a platform means one of its own
+    :param tail: the last lines of the log, where the kernel's words are found: on a full disk, on a foreign program
     :param platform: the one asked for
     :param engine_platform: the engine's own, for example ``linux/amd64``
     """
-    if _speaks_of(message, _DISK_FULL):
+    everything = "\n".join((message, *tail))
+    if _speaks_of(everything, _DISK_FULL):
         return (
             "The disk of the Docker engine is full: make room on it (`docker system df` tells what takes it, "
             "`docker system prune` frees it)."
         )
-    if _speaks_of(message, _PLATFORM):
+    if _speaks_of(message, _PLATFORM) or _speaks_of(everything, _OTHER_MACHINE):
         return platform_advice(platform, engine_platform)
     if _speaks_of(message, (*_LOGIN, "pull access denied")):
         return "Is the base image's name right, and is the worker's Docker logged in to its registry (`docker login`)?"
     return ""
 
 
-def platform_advice(platform: str | None, engine_platform: str) -> str:
+def platform_advice(platform: str, engine_platform: str) -> str:
     """Say what to do when the engine cannot build for a platform."""
     return (
-        f"The engine cannot build for {platform or 'the platform of the base image'}, its own is {engine_platform}: "
+        f"The engine cannot build for {platform}, its own is {engine_platform}: "
         "choose another 'platform', give it a base image and an emulator (binfmt_misc) for this one, or build where "
         "it is native."
     )

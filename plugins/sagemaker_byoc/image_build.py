@@ -179,7 +179,7 @@ def buildspec(order: ImageOrder) -> str:
     build = ["docker build", '--file "$IMAGE_DOCKERFILE"', '--tag "$IMAGE_URI"']
     build += [f'--build-arg "{name}=$BUILD_ARG_{name}"' for name in sorted(context.build_args)]
     build += ['--target "$IMAGE_TARGET"'] if context.target else []
-    build += ['--platform "$IMAGE_PLATFORM"'] if context.platform else []
+    build += ['--platform "$IMAGE_PLATFORM"']
     logins = [_login("IMAGE_REGISTRY", "IMAGE_REGION")]
     logins += [_login(f"BASE_REGISTRY_{at}", f"BASE_REGION_{at}") for at, _ in enumerate(order.base_registries, 1)]
     push = 'docker push "$IMAGE_URI"'
@@ -216,7 +216,7 @@ def _quoted(command: str) -> str:
 
 def _variables(order: ImageOrder) -> dict[str, str]:
     context = order.context
-    optional = {"IMAGE_TARGET": context.target, "IMAGE_PLATFORM": context.platform}
+    target = {"IMAGE_TARGET": context.target} if context.target else {}
     registries = enumerate(order.base_registries.items(), 1)
     bases = [{f"BASE_REGISTRY_{at}": host, f"BASE_REGION_{at}": region} for at, (host, region) in registries]
     return {
@@ -227,7 +227,8 @@ def _variables(order: ImageOrder) -> dict[str, str]:
         "IMAGE_DOCKERFILE": context.dockerfile,
         # SageMaker refuses the image index that BuildKit pushes when it adds provenance.
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
-        **{name: value for name, value in optional.items() if value},
+        "IMAGE_PLATFORM": context.platform,
+        **target,
         **{name: value for base in bases for name, value in base.items()},
         **{f"BUILD_ARG_{name}": value for name, value in sorted(context.build_args.items())},
     }

@@ -254,3 +254,22 @@ def test_options_of_the_machine_and_its_mirrors_reach_every_build(cloud: DockerC
 
     assert status == "SUCCEEDED", lines
     assert "of the machine build https://mirror.example/simple" in lines
+
+
+def test_an_index_with_a_token_reaches_no_image(cloud: DockerCloud) -> None:
+    """The history of the image would tell it; the log says what was left out, and not what it was."""
+    arguments = "ARG PIP_INDEX_URL\nARG PIP_EXTRA_INDEX_URL\n"
+    dockerfile = f"FROM {base(cloud)}\n{arguments}RUN echo /$PIP_INDEX_URL/$PIP_EXTRA_INDEX_URL\n"
+
+    status, lines = run(
+        cloud,
+        {"Dockerfile": dockerfile},
+        "export PIP_INDEX_URL=https://mirror.example/simple",
+        'export PIP_EXTRA_INDEX_URL="https://other.example/simple https://me:t0ken@private.example/simple"',
+        "docker build .",
+    )
+
+    assert status == "SUCCEEDED", lines
+    assert "/https://mirror.example/simple/" in lines
+    assert any("PIP_EXTRA_INDEX_URL has a user's name or token in it and is not passed on" in line for line in lines)
+    assert not any("t0ken" in line for line in lines)

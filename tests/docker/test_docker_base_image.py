@@ -63,10 +63,10 @@ def test_a_newer_base_image_is_built_on_though_the_engine_has_the_older_one(
     assert not any("Step 1" in message for message in caplog.messages)
 
 
-def test_a_base_image_is_followed_by_the_engines_copy_while_its_registry_is_away(
+def test_the_newest_image_will_do_while_the_registry_of_its_base_image_is_away(
     engine: Any, ecr: RegistryBackedEcr, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The digest that the registry gave it is the same, so nothing is built."""
+    """Nothing is built, and the log warns."""
     (tmp_path / "registry").mkdir()
     with registry(tmp_path / "registry") as elsewhere:
         base = f"{elsewhere}/base:1"

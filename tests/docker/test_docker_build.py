@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -10,13 +15,13 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from sagemaker_byoc.errors import ImageBuildInterruptedError
+from sagemaker_byoc.hooks import docker_build
 from tests.support.docker_registry import remove_images
 from tests.support.image_task import BASE, docker_operator, write_folder
+from tests.support.process_cloud import wait_until
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.fake_aws import FakeAws
     from tests.support.registry_ecr import RegistryBackedEcr
 
@@ -111,6 +116,21 @@ def test_a_secret_leaves_only_by_an_earlier_stage(
     assert "hunter2000" not in caplog.text
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_ignore_file_of_the_dockerfiles_own_rules_what_is_copied(
+    ecr: RegistryBackedEcr, tmp_path: Path, caplog: pytest.LogCaptureFixture, listed: bool
+) -> None:
+    """As with BuildKit, which leaves even the Dockerfile and the ignore file out when they are listed."""
+    caplog.set_level(logging.INFO, logger="sagemaker_byoc")
+    folder = write_folder(tmp_path, "COPY . /x/\nRUN cd /x && echo copied $(ls -A)\n")
+    rules = "model\n" + ("Dockerfile*\n.dockerignore" if listed else "")
+    (folder / "Dockerfile.dockerignore").write_text(rules)
+    (folder / ".dockerignore").write_text("train\nDockerfile\n")
+    TaskRun().of(docker_operator(folder, "ignored", dockerfile="./Dockerfile"))
+    kept = "train" if listed else "Dockerfile Dockerfile.dockerignore train"
+    assert f"copied {kept}" in caplog.messages
+
+
 def test_a_registry_that_is_away_is_told(engine: Any, ecr: RegistryBackedEcr, tmp_path: Path) -> None:
     """The engine's message tells why, and Airflow may retry."""
     ecr.registry_endpoint = "http://127.0.0.1:1"
@@ -131,3 +151,44 @@ def test_an_engine_that_is_not_there_is_told(
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(AirflowFailException, match=rf"no Docker engine does at {address}.*builder='codebuild'"):
         TaskRun().of(docker_operator(write_folder(tmp_path, "RUN echo x\n"), "none"))
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from sagemaker_byoc.build_context import BuildContext
+from sagemaker_byoc.hooks.docker_engine import docker_engine
+from sagemaker_byoc.mask import Mask
+with docker_engine() as engine:
+    engine.build(BuildContext(Path(sys.argv[1])), "never/made:1", mask=Mask(), references={}, options={})
+"""
+
+
+def test_the_step_of_a_killed_task_is_gone(engine: Any, tmp_path: Path) -> None:
+    """A worker that is shot cannot ask for it: the engine ends the step when its client is gone."""
+    folder = write_folder(tmp_path, f"RUN echo {tmp_path.name}; sleep 600\n")
+
+    def steps() -> list[str]:
+        return [found["Id"] for found in engine.api.containers() if tmp_path.name in found["Command"]]
+
+    source = Path(docker_build.__file__).parents[2]
+    variables = {**os.environ, "PYTHONPATH": str(source)}
+    with subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], env=variables) as task:
+        try:
+            wait_until(steps, "the step runs", 60)
+        finally:
+            task.kill()
+    wait_until(lambda: not steps(), "the step is gone", 60)
+
+
+def test_a_secret_is_not_in_the_traceback_of_a_refused_build(ecr: RegistryBackedEcr, tmp_path: Path) -> None:
+    """The engine refuses the whole request, whose address holds the secret in another spelling."""
+    task = docker_operator(
+        write_folder(tmp_path, "ARG TOKEN\nFOO\n"),
+        "broken",
+        build_args={"TOKEN": "a/+=b c"},
+        secret_build_args=["TOKEN"],
+    )
+    with pytest.raises(AirflowFailException, match="unknown instruction: FOO") as caught:
+        TaskRun().of(task)
+    assert "a%2F" not in "".join(traceback.format_exception(caught.value))

@@ -190,17 +190,19 @@ def docker_cloud(
         engines.append(DockerEngine(cloud, registry_address, owner=owner, own=own))
         return docker_backing(cloud, engines[0], DockerSettings(registry_address, build_options))
 
-    client = docker.from_env()
     aws = LocalAws(
         make_backing,
         directory / "state",
         stop_grace_seconds=stop_grace_seconds,
         startup_timeout_seconds=startup_timeout_seconds,
     )
-    with registry(directory, registry_address) if registry_runs else nullcontext(), aws:
-        cloud = aws.cloud
-        yield DockerCloud(
-            cloud.endpoint_url, cloud.region, engines[0], cloud.state_dir, cloud, registry_address, client
-        )
-    remove_images(client, f"{registry_address}/")
-    client.close()
+    client = docker.from_env()
+    try:
+        with registry(directory, registry_address) if registry_runs else nullcontext(), aws:
+            cloud = aws.cloud
+            yield DockerCloud(
+                cloud.endpoint_url, cloud.region, engines[0], cloud.state_dir, cloud, registry_address, client
+            )
+    finally:
+        remove_images(client, f"{registry_address}/")
+        client.close()

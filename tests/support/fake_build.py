@@ -10,10 +10,16 @@ from typing import Any
 
 from tests.support.fake_aws import AwsSays, FakeAws
 
-__all__ = ["DIGEST", "FakeBuild"]
+__all__ = ["DIGEST", "FakeBuild", "digest_of"]
 
 DIGEST = "sha256:" + "a" * 64
+"""Of the image that the first push leaves."""
 _REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+
+
+def digest_of(number: int) -> str:
+    """Return the digest of one of the images, which are counted from 0 as they come."""
+    return DIGEST if number == 0 else f"sha256:{number:064x}"
 
 
 class FakeBuild:
@@ -21,7 +27,9 @@ class FakeBuild:
 
     :param outcome: status that a build has at the second look
     :param pushes: whether a build that ends leaves its image behind
+    :param images: when each was pushed, by tag; each has a digest of its own
     :param elsewhere: digests of images in other registries and of base images, by repository
+    :param policies: lifecycle policies, by repository
     :param registry_endpoint: what ECR's tokens are said to be good for
     :param tokens: how many were given out
     """
@@ -34,11 +42,14 @@ class FakeBuild:
         self.repositories = {"iris"}
         self.images: dict[str, datetime] = {}
         self.elsewhere: dict[str, str] = {}
+        self.policies: dict[str, str] = {}
         self.objects: dict[str, bytes] = {}
         self.builds: dict[str, dict[str, Any]] = {}
         aws.on("DescribeRepositories", self._describe_repositories)
         aws.on("CreateRepository", self._create_repository)
         aws.on("DescribeImages", self._describe_images)
+        aws.on("GetLifecyclePolicy", self._get_lifecycle_policy)
+        aws.on("PutLifecyclePolicy", self._put_lifecycle_policy)
         aws.on("GetAuthorizationToken", self._get_authorization_token)
         aws.on("HeadObject", self._head_object)
         aws.on("PutObject", self._put_object)
@@ -75,14 +86,27 @@ class FakeBuild:
 
     def _describe_images(self, **request: Any) -> dict[str, Any]:
         if "imageIds" not in request:
-            held = [{"imageDigest": DIGEST, "imageTags": [tag], "imagePushedAt": at} for tag, at in self.images.items()]
-            return {"imageDetails": held}
+            return {"imageDetails": [self._details(tag) for tag in self.images]}
         tag = request["imageIds"][0]["imageTag"]
         if request["repositoryName"] in self.elsewhere:
             return {"imageDetails": [{"imageDigest": self.elsewhere[request["repositoryName"]], "imageTags": [tag]}]}
         if tag not in self.images:
             raise AwsSays("ImageNotFoundException", f"The image with imageId {tag} does not exist")
-        return {"imageDetails": [{"imageDigest": DIGEST, "imageTags": [tag]}]}
+        return {"imageDetails": [self._details(tag)]}
+
+    def _details(self, tag: str) -> dict[str, Any]:
+        digest = digest_of(list(self.images).index(tag))
+        return {"imageDigest": digest, "imageTags": [tag], "imagePushedAt": self.images[tag]}
+
+    def _get_lifecycle_policy(self, **request: Any) -> dict[str, Any]:
+        name = request["repositoryName"]
+        if name not in self.policies:
+            raise AwsSays("LifecyclePolicyNotFoundException", "Lifecycle policy does not exist")
+        return {"repositoryName": name, "lifecyclePolicyText": self.policies[name]}
+
+    def _put_lifecycle_policy(self, **request: Any) -> dict[str, Any]:
+        self.policies[request["repositoryName"]] = request["lifecyclePolicyText"]
+        return {}
 
     def _get_authorization_token(self, **request: Any) -> dict[str, Any]:
         self.tokens += 1

@@ -51,7 +51,8 @@ class FakeDocker(BaseAdapter):
     """An engine with an empty store.
 
     :param on_push: called with the reference when a push succeeds
-    :param distributed: digests that registries tell, by the image's name
+    :param distributed: digests that registries tell, by the image's name; of others the registry does not answer
+    :param not_distributed: names of images that their registries have not
     :param held: what inspection tells of images, by name
     """
 
@@ -71,6 +72,7 @@ class FakeDocker(BaseAdapter):
         self.architecture = "amd64"
         self.made: set[str] = set()
         self.distributed: dict[str, str] = {}
+        self.not_distributed: set[str] = set()
         self.held: dict[str, dict[str, Any]] = {"sha256:2": {"Id": "sha256:2", "Parent": ""}}
         self.logins: list[str] = []
         self.login_refusal = ""
@@ -154,6 +156,8 @@ class FakeDocker(BaseAdapter):
         return 200, _stream([{"status": f"Status: Downloaded newer image for {reference}"}])
 
     def _distribution(self, name: str) -> tuple[int, bytes]:
+        if name in self.not_distributed:
+            return 404, _json({"message": f"manifest for {name} not found: manifest unknown"})
         if name not in self.distributed:
             return 500, _json({"message": "dial tcp: lookup registry-1.docker.io: no such host"})
         return 200, _json({"Descriptor": {"digest": self.distributed[name]}})

@@ -41,7 +41,9 @@ class RegistryBackedEcr(FakeBuild):
             _, listed = ask(self.address, f"/v2/{name}/tags/list", password=self.password)
             for tag in listed.get("tags") or []:
                 self.take(tag)
-            return super()._describe_images(**request)
+            shown = super()._describe_images(**request)["imageDetails"]
+            known = ((each, self.digest(name, each["imageTags"][0])) for each in shown)
+            return {"imageDetails": [{**each, "imageDigest": digest} for each, digest in known if digest]}
         tag = request["imageIds"][0]["imageTag"]
         digest = self.digest(name, tag)
         if digest is None:

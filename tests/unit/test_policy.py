@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 import botocore.session
 from botocore import xform_name
 
 from local_stack.home import CHECKOUT
+from tests.support.fake_aws import fake_aws
+from tests.support.fake_build import FakeBuild
+from tests.support.image_task import codebuild_operator
+from tests.support.task_run import TaskRun
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SERVICES = ("sagemaker", "sagemaker-runtime", "codebuild", "ecr", "s3", "logs")
 HOOKS = CHECKOUT / "plugins" / "sagemaker_byoc" / "hooks"
@@ -52,6 +60,29 @@ def called() -> set[str]:
     )
     known = operations()
     return {ACTIONS.get(name, name) for method in names & known.keys() for name in known[method]}
+
+
+PULLS = {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
+"""What a pull needs. Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-pull-iam.html"""
+
+
+def allowed_on_base_images(policy: str) -> set[str]:
+    """Return the actions that a policy allows on the repositories of base images."""
+    statements = json.loads((CHECKOUT / "include" / "iam" / policy).read_text())["Statement"]
+    [found] = [each for each in statements if "BASE_REPOSITORY" in str(each["Resource"])]
+    return set(found["Action"])
+
+
+def test_base_images_may_be_looked_up_and_pulled(tmp_path: Path) -> None:
+    """They lie in other repositories than the one that the image goes to, and the build only pulls them."""
+    (tmp_path / "Dockerfile").write_text("FROM 210987654321.dkr.ecr.us-east-1.amazonaws.com/base:1\n")
+    with fake_aws() as aws:
+        FakeBuild(aws).elsewhere["base"] = f"sha256:{1:064x}"
+        TaskRun().of(codebuild_operator(tmp_path, "iris"))
+    asked = {f"ecr:{name}" for name, request in aws.calls if request.get("repositoryName") == "base"}
+    assert asked
+    assert allowed_on_base_images("airflow.json") == asked | PULLS
+    assert allowed_on_base_images("build-role.json") == PULLS
 
 
 def test_every_call_is_allowed_and_nothing_else() -> None:

@@ -17,6 +17,7 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.config
@@ -96,8 +97,7 @@ class _Command:
 
     def _build(self) -> int:
         options = shlex.split(os.environ.get("LOCAL_AWS_DOCKER_BUILD_OPTIONS", ""))
-        # Without a value the real command takes it from the environment; a Dockerfile without that ARG ignores it.
-        mirrors = [option for name in _MIRROR_VARIABLES if os.environ.get(name) for option in ("--build-arg", name)]
+        mirrors = [option for name in _mirrors() for option in ("--build-arg", name)]
         with self._translated_dockerfile() as dockerfile:
             # Of one option given twice Docker takes the last.
             return self._execute([*mirrors, *options, *self._rest, *dockerfile])
@@ -161,6 +161,22 @@ class _Command:
         for line in source:
             target.write(self._names.to_ecr(line))
             target.flush()
+
+
+def _mirrors() -> list[str]:
+    """Name the variables to make build arguments of, and say which are not because they hold a password.
+
+    A build argument stands in the history of the image, which everybody reads who may pull it. Without a value the
+    real command takes it from the environment; a Dockerfile without that ARG ignores it.
+    """
+    given = {name: os.environ[name] for name in _MIRROR_VARIABLES if os.environ.get(name)}
+    secret = [name for name, urls in given.items() if any("@" in urlsplit(url).netloc for url in urls.split())]
+    for name in secret:
+        sys.stderr.write(
+            f"{_NAME}: {name} has a user's name or token in it and is not passed on, since the image's history would "
+            "show it; see container/README.md, A private index\n"
+        )
+    return [name for name in given if name not in secret]
 
 
 def _host(word: str) -> str:

@@ -1,7 +1,7 @@
 """Images built by a Docker engine that the worker reaches, and pushed to ECR by it.
 
 Owns the order of the steps, the retries of the push and what a refusal means. The calls themselves are in
-``hooks.docker_engine`` and ``hooks.image``.
+``hooks.docker_engine`` and ``hooks.repository``.
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ from __future__ import annotations
 import logging
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from sagemaker_byoc.base_image import Bases, ecr_registries
-from sagemaker_byoc.engine_output import Mask, PushFault, push_fault
+from sagemaker_byoc.engine_output import PushFault, push_fault
 from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError, RequestError
-from sagemaker_byoc.hooks.docker_engine import PushRefusedError, docker_engine
+from sagemaker_byoc.hooks.docker_engine import PushRefusedError, RegistrySilentError, docker_engine
 from sagemaker_byoc.hooks.repository import ImageRepository, in_region, registry_login
 from sagemaker_byoc.image_build import BuildState
+from sagemaker_byoc.mask import Mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +43,7 @@ LISTING_SECONDS = 10.0
 """How long ECR may take to list what its registry has accepted; an emulated one learns of it by a message."""
 
 ASKING_SECONDS = 5.0
-"""How long the registry of a base image may take to tell its digest."""
+"""How long the registries of base images may take to tell their digests; they are asked at the same time."""
 
 _LISTING_PAUSE_SECONDS = 0.25
 _CONTENT_TAG_PREFIX = "ctx-"
@@ -78,7 +82,7 @@ class DockerBuilder:
         self._settings = settings
 
     def identify(self, names: Sequence[str]) -> Bases:
-        """Let the engine ask the images' registries; a registry that does not answer leaves the engine's own copy."""
+        """Let the engine ask the images' registries, which have 5 s between them."""
         if not names:
             return Bases()
         try:
@@ -110,18 +114,33 @@ class DockerBuilder:
 
 
 def _identify(engine: DockerEngine, names: Sequence[str]) -> Bases:
-    digests: dict[str, str] = {}
-    engine_ids: dict[str, str] = {}
-    for name in names:
-        digest, engine_id = engine.registry_digest(name), None
-        if digest is None:
-            digest, engine_id = engine.held(name)
-        if digest is not None:
-            digests[name] = digest
-        elif engine_id is not None:
-            engine_ids[name] = engine_id
-        log.info("The base image %s is %s.", name, digest or engine_id or "not known")
-    return Bases(digests, engine_ids, [name for name in names if name not in {**digests, **engine_ids}])
+    """Ask all registries at once, so that several that do not answer take no longer than one."""
+    with ThreadPoolExecutor(len(names)) as pool:
+        found = pool.map(lambda name: _identify_one(engine, name), names)
+    return reduce(or_, found)
+
+
+def _identify_one(engine: DockerEngine, name: str) -> Bases:
+    try:
+        digest = engine.registry_digest(name)
+    except RegistrySilentError as error:
+        return _without_registry(engine, name, error)
+    held = engine.held(name) if digest is None else None
+    digest = digest or (held.digest if held else None)
+    log.info("The base image %s is %s.", name, digest or (held.engine_id if held else "not known"))
+    if digest is not None:
+        return Bases({name: digest})
+    return Bases(engine_ids={name: held.engine_id}) if held else Bases(unknown=[name])
+
+
+def _without_registry(engine: DockerEngine, name: str, error: RegistrySilentError) -> Bases:
+    """Tell what the engine itself knows: everything of an image of its own, of another one only what it once was."""
+    held = engine.held(name)
+    if held and held.is_own:
+        log.info("The base image %s is the engine's own, %s; its registry says: %s", name, held.engine_id, error)
+        return Bases(engine_ids={name: held.engine_id})
+    log.warning("The registry of the base image %s does not tell its digest: %s", name, error)
+    return Bases(unknown=[name], copies={name: held.digest} if held and held.digest else {})
 
 
 class _Work:

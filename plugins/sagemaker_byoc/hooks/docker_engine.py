@@ -11,15 +11,16 @@ import os
 import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.context_archive import write_tar
 from sagemaker_byoc.engine_output import (
     BuildOutput,
-    Mask,
     TransferOutput,
     is_passing,
-    known_digest,
+    known_digests,
     platform_advice,
     remedy,
     same_platform,
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sagemaker_byoc.build_context import BuildContext
+    from sagemaker_byoc.mask import Mask
 
-__all__ = ["DockerEngine", "PushRefusedError", "docker_engine"]
+__all__ = ["DockerEngine", "HeldImage", "PushRefusedError", "RegistrySilentError", "docker_engine"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,31 @@ _PROGRAM = "Start one (`systemctl start docker`, Docker Desktop, …), point DOC
 
 class PushRefusedError(Exception):
     """The engine or the registry ended the push; the message is theirs."""
+
+
+class RegistrySilentError(Exception):
+    """The registry of an image did not tell its digest; the message is the engine's."""
+
+
+@dataclass(frozen=True)
+class HeldImage:
+    """An engine's own copy of an image.
+
+    :param digests: those that the registry of its name gave it
+    """
+
+    engine_id: str
+    digests: tuple[str, ...]
+
+    @property
+    def digest(self) -> str | None:
+        """The digest that the name leads to; of several the engine does not tell which."""
+        return self.digests[0] if len(self.digests) == 1 else None
+
+    @property
+    def is_own(self) -> bool:
+        """Say whether the image was made here, or loaded, and no registry has it."""
+        return not self.digests
 
 
 class DockerEngine:
@@ -87,7 +114,8 @@ class DockerEngine:
                 "dockerfile": context.dockerfile,
                 "buildargs": dict(context.build_args),
                 "target": context.target,
-                "platform": context.platform,
+                # Left out where it is the engine's own: engines before 20.10 take it only with experimental features.
+                "platform": None if same_platform(context.platform, self._platform()) else context.platform,
                 "cache_from": list(cache_from) or None,
                 "rm": True,
                 "forcerm": True,
@@ -113,20 +141,26 @@ class DockerEngine:
             raise kind(f"The Docker engine is not let into {host}, which has a base image: {_told(error)}") from error
 
     def registry_digest(self, name: str) -> str | None:
-        """Let the engine ask an image's registry for the digest; None when it does not tell."""
+        """Let the engine ask an image's registry for the digest; None when the registry has no such image.
+
+        :raises RegistrySilentError: it does not answer, or does not say
+        """
         try:
             return str(self._api.inspect_distribution(name)["Descriptor"]["digest"])
         except _faults() as error:
-            log.info("The registry does not tell the digest of the base image %s: %s", name, _told(error))
-            return None
+            if getattr(error, "status_code", None) == HTTPStatus.NOT_FOUND:
+                return None
+            raise RegistrySilentError(_told(error)) from error
 
-    def held(self, name: str) -> tuple[str | None, str | None]:
-        """Return digest and id of the engine's own copy of an image; the digest only if a registry gave it one."""
+    def held(self, name: str) -> HeldImage | None:
+        """Describe the engine's own copy of an image; None when it has none."""
         try:
             image = self._api.inspect_image(name)
         except _faults():
-            return None, None
-        return known_digest(name, image.get("RepoDigests") or ()), str(image["Id"])
+            return None
+        target = (image.get("Descriptor") or {}).get("digest")  # API 1.48 and later, with containerd's store
+        digests = known_digests(name, image.get("RepoDigests") or ())
+        return HeldImage(str(image["Id"]), tuple([target] if target in digests else digests))
 
     def push(self, reference: str, auth: Mapping[str, str]) -> str:
         """Push the image, log its layers, and return the digest that the registry took it under.
@@ -165,7 +199,7 @@ class DockerEngine:
 
     def holds(self, reference: str) -> bool:
         """Tell whether the engine has the image."""
-        return self.held(reference) != (None, None)
+        return self.held(reference) is not None
 
     def built_here(self, reference: str) -> bool:
         """Tell whether this engine ran every step of the image itself, so that its own cache knows all of them.
@@ -193,7 +227,7 @@ class DockerEngine:
         commands = [str(layer.get("CreatedBy", "")) for layer in self._api.history(image_id)]
         return [*commands, *(config.get("Env") or []), *map(str, (config.get("Labels") or {}).values())]
 
-    def _follow(self, request: dict[str, Any], output: BuildOutput, platform: str | None) -> None:
+    def _follow(self, request: dict[str, Any], output: BuildOutput, platform: str) -> None:
         """Log the build to its end."""
         try:
             for event in self._api.build(**request):
@@ -205,30 +239,27 @@ class DockerEngine:
                 log.info("%s", line)
         except _refusals() as error:
             # The engine's own word, for example on a Dockerfile that it cannot read.
-            raise self._failure(_told(error), output, platform) from error
+            raise self._failure(_told(error), output, platform) from output.mask.cause(error)
         except _faults() as error:
-            message = f"The Docker engine went away during {output.where()}: {_told(error)}."
-            raise ImageBuildInterruptedError(message) from error
+            message = output.mask(f"The Docker engine went away during {output.where()}: {_told(error)}.")
+            raise ImageBuildInterruptedError(message) from output.mask.cause(error)
 
-    def _check_platform(self, image_id: str, wanted: str | None) -> None:
+    def _check_platform(self, image_id: str, wanted: str) -> None:
         """Refuse an image for another platform than was asked for.
 
         An engine that holds the base image only for its own platform takes that one without a word (20.10 does).
         """
-        if wanted is None:
-            return
         image = self._api.inspect_image(image_id)
         made = f"{image['Os']}/{image['Architecture']}"
         if not same_platform(wanted, made):
             advice = platform_advice(wanted, self._platform())
             raise ImageBuildError(f"The image was built for {made} and not for {wanted}. {advice}")
 
-    def _failure(self, message: str, output: BuildOutput, platform: str | None) -> ImageBuildError:
+    def _failure(self, message: str, output: BuildOutput, platform: str) -> ImageBuildError:
         for line in output.rest():
             log.info("%s", line)
         message = output.mask(message)
-        says = "\n".join((message, *output.tail))
-        advice = remedy(says, platform=platform, engine_platform=self._platform())
+        advice = remedy(message, output.tail, platform=platform, engine_platform=self._platform())
         parts = [f"The image was not built: {output.where()}: {message}", advice]
         parts += ["Last lines of the log:", *output.tail] if output.tail else []
         kind = ImageBuildInterruptedError if is_passing(message) else ImageBuildError

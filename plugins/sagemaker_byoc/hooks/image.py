@@ -145,7 +145,7 @@ class CodeBuildBuilder:
         if names:
             log.info(
                 "A newer %s is not noticed: builder='codebuild' can follow base images in ECR only. Pin it by digest, "
-                "or take it from ECR, for example by a pull-through cache.",
+                "or push it to a repository of ECR and take it from there.",
                 ", ".join(names),
             )
         return Bases()

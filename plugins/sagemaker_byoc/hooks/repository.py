@@ -55,16 +55,12 @@ class ImageRepository:
         self._connection = connection
         self._name = name
 
-    def ensure(
-        self, tags: list[dict[str, str]], *, create: bool, lifecycle_policy: Mapping[str, Any] | None = None
-    ) -> str:
+    def ensure(self, tags: list[dict[str, str]], *, create: bool) -> str:
         """Return the repository's URI; make the repository if it is missing and ``create`` allows it.
 
         A repository made here takes no tag twice and scans what is pushed.
 
-        :param lifecycle_policy: of a repository that is made here; one that exists keeps its own
-        :raises RequestError: the name is none, the repository is missing and must not be made, or ECR does not take
-            the policy
+        :raises RequestError: the name is none, or the repository is missing and must not be made
         """
         request = self._connection.conform(
             "ecr",
@@ -83,10 +79,18 @@ class ImageRepository:
         if not create:
             remedy = "Create it, or set create_repository=True."
             raise RequestError("repository", self._name, f"a repository of ECR in {self._connection.region}", remedy)
-        uri = self._create(request)
-        if lifecycle_policy:
-            self._put_lifecycle_policy(lifecycle_policy)
-        return uri
+        return self._create(request)
+
+    def ensure_lifecycle_policy(self, policy: Mapping[str, Any]) -> None:
+        """Put the policy where there is none, whoever made the repository; one that is there stays.
+
+        :raises RequestError: ECR does not take it
+        """
+        client = self._connection.client("ecr")
+        try:
+            client.get_lifecycle_policy(repositoryName=self._name)
+        except client.exceptions.LifecyclePolicyNotFoundException:
+            self._put_lifecycle_policy(policy)
 
     def digest(self, tag: str) -> str | None:
         """Return the digest ``sha256:…`` of the image that carries the tag; None when there is none."""
@@ -140,13 +144,8 @@ class ImageRepository:
         try:
             client.put_lifecycle_policy(repositoryName=self._name, lifecyclePolicyText=json.dumps(policy))
         except (client.exceptions.InvalidParameterException, client.exceptions.ValidationException) as error:
-            remedy = (
-                f"The repository {self._name} exists now, without a policy: delete it and run the task again, or put a "
-                "policy yourself (aws ecr put-lifecycle-policy)."
-            )
-            raise RequestError(
-                "lifecycle_policy", dict(policy), f"a policy that ECR takes ({error})", remedy
-            ) from error
+            allowed = f"a policy that ECR takes ({error})"
+            raise RequestError("lifecycle_policy", dict(policy), allowed, "Nothing was built.") from error
 
 
 def registry_login(connection: AwsConnection, host: str) -> RegistryLogin:

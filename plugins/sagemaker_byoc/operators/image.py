@@ -6,6 +6,8 @@ Owns the order of the steps and the deferral. How an image is built is the build
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 
 from sagemaker_byoc.base_image import Bases
-from sagemaker_byoc.build_context import BuildContext
+from sagemaker_byoc.build_context import DEFAULT_PLATFORM, BuildContext
 from sagemaker_byoc.console import build_url, log_url
 from sagemaker_byoc.errors import ImageBuildError, ImageBuildInterruptedError, RequestError
 from sagemaker_byoc.hooks.builder import find_bases, make_builder
@@ -24,6 +26,7 @@ from sagemaker_byoc.hooks.repository import ImageRepository
 from sagemaker_byoc.hooks.task_state import has_left
 from sagemaker_byoc.image_build import BuildState, ImageOrder
 from sagemaker_byoc.links import LogLink
+from sagemaker_byoc.mask import secret_forms
 from sagemaker_byoc.request import as_mapping
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import RunIdentity
@@ -42,9 +45,9 @@ class BuildPushImageOperator(BaseOperator):
     """Build the image of a folder and push it to ECR, unless ECR holds an image of this very content.
 
     The image carries a tag made of the content and of its base images' digests, so an unchanged folder costs two calls
-    to ECR, and one more for each base image in ECR. What else the Dockerfile fetches (packages without version) is not
-    part of it: change a build argument to build again. A build of the same content that is running already, of an
-    earlier try or of another run, is adopted.
+    to ECR, one more for each base image in ECR, and five seconds at most for those elsewhere. What else the Dockerfile
+    fetches (packages without version) is not part of it: change a build argument to build again. A build of the same
+    content that is running already, of an earlier try or of another run, is adopted.
 
     Returns ``<registry>/<repository>@sha256:<digest>``, with the digest that ECR reports.
 
@@ -65,14 +68,16 @@ class BuildPushImageOperator(BaseOperator):
         ``docker`` only. An image that would carry a value in its history or environment is not pushed: use the
         argument in an earlier stage and copy the result from there
     :param target: stage of the Dockerfile to stop at (templated)
-    :param platform: for example ``linux/amd64`` (templated)
+    :param platform: what the image is for, whatever the builder's own is: ``linux/amd64``, which every training
+        instance of SageMaker is, or ``linux/arm64`` for hosting on Graviton (templated)
     :param follow_base_image: build again when a base image is a newer one, and build on the very image that was found.
         ECR is asked for its own images, whoever builds; the registries of others are asked by ``docker``, and by
         ``codebuild`` not at all. While a base image's digest cannot be had, the newest image of the same content will
         do
     :param maximum_context_bytes: refuse a folder that holds more
     :param create_repository: make a missing repository, with immutable tags and a scan of what is pushed
-    :param lifecycle_policy: ECR's rules for a repository that is made here, such as to expire old images (templated)
+    :param lifecycle_policy: ECR's rules for the repository, such as to expire old images (templated). Whenever
+        something is built, a repository without rules gets these; one that has some keeps its own
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at the build
     :param stop_on_kill: stop the build when a person ends the task; a build that another run started goes on
@@ -115,7 +120,7 @@ class BuildPushImageOperator(BaseOperator):
         build_args: dict[str, str] | None = None,
         secret_build_args: Sequence[str] = (),
         target: str | None = None,
-        platform: str | None = None,
+        platform: str = DEFAULT_PLATFORM,
         follow_base_image: bool = True,
         maximum_context_bytes: int = 500_000_000,
         create_repository: bool = True,
@@ -163,8 +168,9 @@ class BuildPushImageOperator(BaseOperator):
         Connection with such a name) is masked on that page.
         """
         super().render_template_fields(context, jinja_env)
-        for value in self._secrets().values():
-            mask_secret(value)
+        with fail_fast():
+            for value in self._secrets().values():
+                _hide(value)
 
     def execute(self, context: Context) -> str:
         """Find the image, or see to it that it is built."""
@@ -173,6 +179,8 @@ class BuildPushImageOperator(BaseOperator):
             if digest is not None:
                 self.log.info("ECR holds this content already as %s: nothing to build.", digest)
                 return f"{order.repository_uri}@{digest}"
+            if self.lifecycle_policy:
+                ImageRepository(self._connection, self.repository).ensure_lifecycle_policy(self.lifecycle_policy)
             state = self._builder().start(order)
             return self._wait(context, order, state)
 
@@ -199,22 +207,27 @@ class BuildPushImageOperator(BaseOperator):
             dockerfile=self.dockerfile,
             build_args=_arguments(self.build_args),
             target=self.target or None,
-            platform=self.platform or None,
+            platform=self.platform or DEFAULT_PLATFORM,
             maximum_bytes=self.maximum_context_bytes,
         )
         self.log.info("%s holds %d files, content address %s.", context.path, len(context.files), context.address)
         builder = self._builder()
         repository = ImageRepository(self._connection, self.repository)
-        policy = as_mapping(self.lifecycle_policy or {}, "lifecycle_policy")
-        uri = repository.ensure(run.tags(), create=self.create_repository, lifecycle_policy=policy)
+        as_mapping(self.lifecycle_policy or {}, "lifecycle_policy")
+        uri = repository.ensure(run.tags(), create=self.create_repository)
         ordered_by = run.key.replace("\n", "/")
-        bases = find_bases(self._connection, builder, context.base_images) if self.follow_base_image else Bases()
+        bases = find_bases(self._connection, builder, context) if self.follow_base_image else Bases()
         order = ImageOrder(context, uri, self._connection.region, ordered_by, bases)
-        return order, repository.digest(order.tag) or self._newest(repository, order)
+        if bases.unknown:
+            newest = self._newest(repository, order)
+            if newest is not None:
+                return order, newest
+            order = replace(order, bases=bases.settled)
+        return order, repository.digest(order.tag)
 
     def _newest(self, repository: ImageRepository, order: ImageOrder) -> str | None:
         """Find the newest image of this content, when it is not known on which base images it should stand."""
-        found = repository.newest(order.context.tag) if order.bases.unknown else None
+        found = repository.newest(order.context.tag)
         if found is None:
             return None
         tag, digest = found
@@ -284,10 +297,19 @@ class BuildPushImageOperator(BaseOperator):
             if name not in secrets:
                 names = ", ".join(sorted(_arguments(self.build_args))) or "there are none"
                 raise RequestError("secret_build_args", name, f"a name in build_args ({names})")
-            mask_secret(secrets[name])
+            _hide(secrets[name])
 
     def _secrets(self) -> dict[str, str]:
-        given = _arguments(self.build_args) if self.secret_build_args else {}
+        """Return the secret values by name.
+
+        :raises RequestError: ``build_args`` is no mapping, such as a template that was rendered to one text; the text
+            is not shown
+        """
+        rendered: Any = self.build_args or {}
+        if self.secret_build_args and not isinstance(rendered, Mapping):
+            remedy = "A secret may stand in it, so it is not shown. Give a mapping whose values are templates."
+            raise RequestError("build_args", type(rendered).__name__, "a mapping of names to values", remedy)
+        given = _arguments(rendered) if self.secret_build_args else {}
         return {name: given[name] for name in self.secret_build_args if name in given}
 
     def _builder(self) -> Builder:
@@ -299,6 +321,12 @@ class BuildPushImageOperator(BaseOperator):
     @property
     def _connection(self) -> AwsConnection:
         return AwsConnection.of(self)
+
+
+def _hide(value: str) -> None:
+    """Let Airflow mask a value in each of its forms."""
+    for form in secret_forms(value):
+        mask_secret(form)
 
 
 def _arguments(given: Any) -> dict[str, str]:

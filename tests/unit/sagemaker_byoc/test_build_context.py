@@ -168,6 +168,7 @@ REFUSED = {
     "a missing folder": (lambda root: BuildContext(root / "none"), "none.*folder that exists"),
     "no Dockerfile": (lambda root: BuildContext(root / "model"), "dockerfile: got 'Dockerfile'"),
     "a Dockerfile outside": (lambda root: BuildContext(root / "model", "../Dockerfile"), "inside the context"),
+    "a Dockerfile by way of outside": (lambda root: BuildContext(root, "model/../Dockerfile"), "without '..'"),
     "an argument name for a shell": (lambda root: BuildContext(root, build_args={"A;rm": "1"}), "build_args.*A;rm"),
 }
 
@@ -185,3 +186,12 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """Nothing to build is said as such."""
     with pytest.raises(BuildContextError, match="empty"):
         _ = BuildContext(tmp_path).files
+
+
+def test_a_dockerfile_is_the_same_however_it_is_written(tmp_path: Path) -> None:
+    """Its name is compared with those of the files, to keep it and to pin its images."""
+    root = write(tmp_path, {**FOLDER, ".dockerignore": b"Dockerfile\n"})
+    plain, dotted = BuildContext(root), BuildContext(root, "./Dockerfile")
+    assert dotted.address == plain.address
+    assert "Dockerfile" in names_in(dotted)
+    assert dotted.dockerfile == "Dockerfile"

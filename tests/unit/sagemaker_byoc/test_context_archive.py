@@ -90,13 +90,28 @@ def test_the_archives_are_the_same_on_every_machine(tmp_path: Path) -> None:
     }
 
 
-def test_an_ignore_file_that_does_not_rule_stays_at_home(tmp_path: Path) -> None:
-    """The engine would apply it on top of the one that rules."""
-    files = {**FOLDER, "Dockerfile.dockerignore": b"notes\n", ".dockerignore": b"train\n", "notes": b""}
+@pytest.mark.parametrize("listed", [b"notes\n", b"notes\nDockerfile*"])
+def test_the_ignore_file_that_rules_is_the_one_that_a_classic_builder_reads(tmp_path: Path, listed: bytes) -> None:
+    """The other one stays at home, and a file that the rules leave out does not come back with the archive."""
+    files = {**FOLDER, "Dockerfile.dockerignore": listed, ".dockerignore": b"train\n", "notes": b""}
     with tarfile.open(fileobj=io.BytesIO(tar_of(BuildContext(write(tmp_path, files))))) as archive:
         names = archive.getnames()
-    assert "train" in names
-    assert {".dockerignore", "notes"}.isdisjoint(names)
+        rules = archive.extractfile(".dockerignore")
+        assert rules
+        assert rules.read() == listed + b"\n.dockerignore\n"
+    assert {"train", "Dockerfile"} <= set(names)
+    assert "notes" not in names
+    assert ("Dockerfile.dockerignore" in names) == (b"Dockerfile" not in listed)
+
+
+def test_an_ignore_file_that_does_not_rule_is_no_part_of_the_context(tmp_path: Path) -> None:
+    """CodeBuild's builder does not see it either, so the address need not tell it."""
+    files = {**FOLDER, "Dockerfile.dockerignore": b"notes\n"}
+    before = BuildContext(write(tmp_path, files)).address
+    context = BuildContext(write(tmp_path, {".dockerignore": b"train\n"}))
+    assert context.address == before
+    with zipfile.ZipFile(io.BytesIO(zip_of(context))) as archive:
+        assert set(archive.namelist()) == set(files)
 
 
 @pytest.mark.parametrize("content", [b"longer than before", b"", b"#!/bin/zz\n"])

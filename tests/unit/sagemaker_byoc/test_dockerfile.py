@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sagemaker_byoc.dockerfile import named_images, pinned
+from sagemaker_byoc.dockerfile import named_images, pinned, unread_images
 
 
 def names(text: str, target: str | None = None, **build_args: str) -> list[str]:
@@ -39,6 +39,12 @@ FOUND = {
     "a here-document": ("FROM debian\nRUN <<EOF cat\nFROM table\nEOF\nCOPY --from=nginx a b", ["debian", "nginx"]),
     "two here-documents": ("FROM a\nCOPY <<-'X' <<Y /\nFROM b\nX\nFROM c\nY\nCOPY --from=d e f", ["a", "d"]),
     "what only looks like one": ("FROM a\nRUN echo $((1<<2)) <<<word\nCOPY --from=b c d", ["a", "b"]),
+    "a name that goes on": ("FROM py\\\n:3\\  \n-slim AS a\nCOPY --from=ng\\\ninx a b", ["py:3-slim", "nginx"]),
+    "a byte order mark": ("\ufeffFROM python\n", ["python"]),
+    "a byte order mark before a directive": ("\ufeff# escape=`\nFROM `\n python", ["python"]),
+    "a cut value": ("ARG V=3.12\nFROM python:${V%.*}\n", []),
+    "a value of a cut one": ("ARG V=3.12\nARG MAJOR=${V%.*}\nFROM python:$MAJOR\n", []),
+    "a stage on a cut one": ("ARG V=3\nFROM python:${V/3/4} AS a\nFROM a\nFROM debian\nCOPY --from=a x y", ["debian"]),
     "nothing": ("", []),
 }
 
@@ -48,6 +54,29 @@ def test_the_images_are_found(case: str) -> None:
     """They are read as the builder reads them."""
     text, expected = FOUND[case]
     assert names(text) == expected
+
+
+UNREAD = {
+    "a cut value": ("ARG V=3\nFROM python:${V%.*} \\\n  AS a\n", ["FROM python:${V%.*} AS a"]),
+    "what only the builder knows": ("FROM base-${TARGETARCH}\n", ["FROM base-${TARGETARCH}"]),
+    "a line of another form": ("FROM python AS\n", ["FROM python AS"]),
+    "a stage that nothing needs": ("FROM a:${V/1/2}\nFROM debian\n", []),
+    "what can be read": ("ARG V=3\nFROM python:${V} AS a\nFROM a\nFROM scratch\n", []),
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_lines_that_cannot_be_read_are_listed(case: str) -> None:
+    """They are not asked about, so somebody has to be told."""
+    text, expected = UNREAD[case]
+    assert unread_images(text, {}) == expected
+
+
+def test_a_name_that_goes_on_is_replaced_as_a_whole() -> None:
+    """A byte order mark stays before it."""
+    text = "\ufeffFROM --platform=x python\\\n:3 AS a\nRUN x\n"
+    expected = "\ufeffFROM --platform=x python:3@sha256:1 AS a\nRUN x\n"
+    assert pinned(text, {}, {"python:3": "python:3@sha256:1"}) == expected
 
 
 def test_a_build_argument_wins_over_the_default() -> None:

@@ -9,13 +9,13 @@ import pytest
 from sagemaker_byoc.engine_output import (
     TAIL_LINES,
     BuildOutput,
-    Mask,
     TransferOutput,
     is_passing,
     push_fault,
     remedy,
     same_platform,
 )
+from sagemaker_byoc.mask import Mask
 
 
 def build_lines(*events: dict[str, Any], secrets: tuple[str, ...] = ()) -> tuple[list[str], BuildOutput]:
@@ -91,7 +91,27 @@ def test_an_upload_of_unknown_size_is_told_too() -> None:
 )
 def test_a_failed_build_gets_advice_where_there_is_some(message: str, part: str) -> None:
     """Texts are those of moby 20.10."""
-    advice = remedy(message, platform="linux/arm64", engine_platform="linux/amd64")
+    advice = remedy(message, [], platform="linux/arm64", engine_platform="linux/amd64")
+    assert part in advice
+    assert bool(part) == bool(advice)
+
+
+FAILED_COMMAND = "The command '/bin/sh -c fetch' returned a non-zero code: 1"
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("ERROR: HTTP error 401 Unauthorized: token for index pypi.example", ""),
+        ("mkdir: cannot create directory: Permission denied", ""),
+        ("no matching manifest", ""),
+        ("OSError: [Errno 28] No space left on device", "disk of the Docker engine is full"),
+        ("standard_init_linux.go:228: exec user process caused: exec format error", "cannot build for linux/arm64"),
+    ],
+)
+def test_what_a_program_printed_is_advised_on_only_in_the_kernels_words(line: str, part: str) -> None:
+    """A package index that refuses a token is no registry, and ``docker login`` would not help."""
+    advice = remedy(FAILED_COMMAND, ["before", line], platform="linux/arm64", engine_platform="linux/amd64")
     assert part in advice
     assert bool(part) == bool(advice)
 

@@ -47,8 +47,15 @@ def test_the_build_specification_builds_and_then_pushes(tmp_path: Path) -> None:
     build, push = phases["build"]["commands"]
     assert login.startswith("set -o pipefail && aws ecr get-login-password")
     assert login.endswith('docker login --username AWS --password-stdin "$IMAGE_REGISTRY"')
-    assert build == 'docker build --file "$IMAGE_DOCKERFILE" --tag "$IMAGE_URI" .'
+    assert build == 'docker build --file "$IMAGE_DOCKERFILE" --tag "$IMAGE_URI" --platform "$IMAGE_PLATFORM" .'
     assert push == 'docker push "$IMAGE_URI"'
+
+
+def test_the_build_is_for_what_sagemaker_runs_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+    """A project on ARM would build for ARM by itself, under the same tag."""
+    assert variables(request(order(tmp_path)))["IMAGE_PLATFORM"] == "linux/amd64"
+    assert variables(request(order(tmp_path, platform="linux/arm64")))["IMAGE_PLATFORM"] == "linux/arm64"
+    assert order(tmp_path).tag != order(tmp_path, platform="linux/arm64").tag
 
 
 def test_values_never_become_part_of_a_command(tmp_path: Path) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 import zipfile
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from sagemaker_byoc.operators.image import BuildPushImageOperator
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
-from tests.support.fake_build import DIGEST, FakeBuild
+from tests.support.fake_build import DIGEST, FakeBuild, digest_of
 from tests.support.fake_docker import FakeDocker, fake_docker
 from tests.support.task_run import TaskRun
 
@@ -66,9 +68,9 @@ def operator(folder: Path, dockerfile: str, builder: str = "docker", **changes: 
 def test_a_newer_base_image_is_built_on(engine: FakeDocker, builds: FakeBuild, tmp_path: Path) -> None:
     """The engine gets the very image whose digest the tag stands for, and an unchanged one costs no build."""
     task = operator(tmp_path, "ARG TAG=3\nFROM python:${TAG}\n")
-    for digest in (OLD, OLD, NEW):
+    for digest, number in ((OLD, 0), (OLD, 0), (NEW, 1)):
         engine.distributed = {"python:3": digest}
-        assert TaskRun().of(task) == PINNED
+        assert TaskRun().of(task) == f"{REGISTRY}/iris@{digest_of(number)}"
     written = [files["Dockerfile"].decode().splitlines()[1] for files in engine.contexts]
     assert written == [f"FROM python:3@{OLD}", f"FROM python:3@{NEW}"]
     assert len(builds.images) == 2
@@ -143,7 +145,7 @@ def test_codebuild_says_which_base_images_it_does_not_follow(
 def test_without_an_engine_an_existing_image_of_the_content_will_do(
     engine: FakeDocker, aws: FakeAws, builds: FakeBuild, tmp_path: Path
 ) -> None:
-    """Another worker knew more when it was built; three calls tell."""
+    """Another worker knew more when it was built; two calls tell."""
     task = operator(tmp_path, "FROM python:3\n")
     engine.distributed = {"python:3": OLD}
     TaskRun().of(task)
@@ -151,7 +153,7 @@ def test_without_an_engine_an_existing_image_of_the_content_will_do(
     engine.running = False
     calls = len(aws.calls)
     assert TaskRun(run_id="tomorrow").of(task) == PINNED
-    assert [name for name, _ in aws.calls[calls:]] == ["DescribeRepositories", "DescribeImages", "DescribeImages"]
+    assert [name for name, _ in aws.calls[calls:]] == ["DescribeRepositories", "DescribeImages"]
 
 
 def test_without_an_engine_other_content_is_not_taken(engine: FakeDocker, builds: FakeBuild, tmp_path: Path) -> None:
@@ -162,24 +164,102 @@ def test_without_an_engine_other_content_is_not_taken(engine: FakeDocker, builds
         TaskRun().of(operator(tmp_path, "FROM python:3\n"))
 
 
+@pytest.mark.parametrize("builder", ["docker", "codebuild"])
+def test_the_newest_image_is_taken_while_a_base_image_is_unknown(
+    engine: FakeDocker, builds: FakeBuild, tmp_path: Path, builder: str
+) -> None:
+    """Not the one that was built when the base image was unknown before."""
+    name = "python:3" if builder == "docker" else f"{OTHER}/base:1"
+    task = operator(tmp_path, f"FROM {name}\n", builder)
+    known: dict[str, str] = {}
+    builds.take("ctx-of-something-else")
+    builds.elsewhere = known
+    engine.distributed = known
+    for digest, number in ((None, 1), (NEW, 2), (None, 2)):
+        known.clear()
+        known.update({"python:3": digest, "base": digest} if digest else {})
+        assert TaskRun(run_id=str(digest)).of(task) == f"{REGISTRY}/iris@{digest_of(number)}"
+    assert len(builds.images) == 3
+
+
+def test_a_registry_that_is_away_does_not_bring_an_older_image_back(
+    engine: FakeDocker, builds: FakeBuild, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The copy of an engine may be older than what the last run was built on; the log warns."""
+    task = operator(tmp_path, "FROM python:3\n")
+    for digest in (OLD, NEW):
+        engine.distributed = {"python:3": digest}
+        TaskRun(run_id=digest).of(task)
+    engine.distributed = {}
+    engine.held = {**engine.held, "python:3": {"Id": "sha256:5", "RepoDigests": [f"python@{OLD}"]}}
+    assert TaskRun().of(task) == f"{REGISTRY}/iris@{digest_of(1)}"
+    assert len(engine.builds) == 2
+    assert "registry of the base image python:3 does not tell its digest" in caplog.text
+    assert {record.levelname for record in caplog.records if "python:3" in record.message} >= {"WARNING"}
+
+
 HELD = {
-    "from a registry": ({"Id": "sha256:5", "RepoDigests": [f"other@{NEW}", f"python@{OLD}"]}, f"FROM python:3@{OLD}"),
-    "made here": ({"Id": "sha256:5", "RepoDigests": []}, "FROM python:3"),
+    "from its registry": ([f"other@{NEW}", f"python@{OLD}"], f"FROM python:3@{OLD}"),
+    "made here": ([f"other@{NEW}"], "FROM python:3"),
+    "under two digests": ([f"python@{OLD}", f"python@{NEW}"], "FROM python:3"),
 }
 
 
 @pytest.mark.parametrize("case", HELD)
-def test_the_engines_own_copy_counts_when_the_registry_is_away(
+def test_the_engines_own_copy_is_built_on_when_the_registry_is_away_and_there_is_no_image(
     engine: FakeDocker, builds: FakeBuild, tmp_path: Path, case: str
 ) -> None:
-    """It is what the engine will build on."""
-    image, expected = HELD[case]
-    engine.held = {"python:3": image}
-    TaskRun().of(operator(tmp_path, "FROM python:3\n"))
-    engine.held = {"python:3": {"Id": "sha256:6", "RepoDigests": []}}
+    """It is pinned when its digest is certain."""
+    digests, expected = HELD[case]
+    engine.held = {**engine.held, "python:3": {"Id": "sha256:5", "RepoDigests": digests}}
     TaskRun().of(operator(tmp_path, "FROM python:3\n"))
     assert engine.contexts[0]["Dockerfile"].decode().strip() == expected
-    assert len(builds.images) == 2
+
+
+def test_an_image_that_is_only_the_engines_counts_by_its_id(
+    engine: FakeDocker, builds: FakeBuild, tmp_path: Path
+) -> None:
+    """No registry has anything to say about it, so one that is away is not missed."""
+    task = operator(tmp_path, "FROM python:3\n")
+    for engine_id in ("sha256:5", "sha256:5", "sha256:6"):
+        engine.held = {**engine.held, "python:3": {"Id": engine_id, "RepoDigests": []}}
+        TaskRun(run_id=engine_id).of(task)
+    assert len(builds.images) == len(engine.builds) == 2
+
+
+def test_a_copy_counts_when_its_registry_has_it_no_more(engine: FakeDocker, builds: FakeBuild, tmp_path: Path) -> None:
+    """That registry did answer; containerd's store tells which of two digests the name leads to."""
+    image = {"Id": "sha256:5", "RepoDigests": [f"python@{OLD}", f"python@{NEW}"], "Descriptor": {"digest": NEW}}
+    engine.held = {**engine.held, "python:3": image}
+    engine.not_distributed = {"python:3"}
+    TaskRun().of(operator(tmp_path, "FROM python:3\n"))
+    assert engine.contexts[0]["Dockerfile"].decode() == f"FROM python:3@{NEW}\n"
+
+
+def test_registries_are_asked_at_the_same_time(engine: FakeDocker, builds: FakeBuild, tmp_path: Path) -> None:
+    """Three that do not answer take no longer than one."""
+    together = threading.Barrier(3, timeout=10)
+    answer = engine._distribution
+
+    def distribution(name: str) -> tuple[int, bytes]:
+        together.wait()
+        return answer(name)
+
+    engine.distributed = {"a:1": OLD, "b:1": OLD, "c:1": NEW}
+    with mock.patch.object(engine, "_distribution", distribution):
+        TaskRun().of(operator(tmp_path, "FROM a:1\nCOPY --from=b:1 x y\nCOPY --from=c:1 x y\n"))
+    assert not together.broken
+    assert engine.contexts[0]["Dockerfile"].decode().startswith(f"FROM a:1@{OLD}\n")
+
+
+def test_a_base_image_that_only_the_builder_can_tell_is_not_asked_about(
+    engine: FakeDocker, builds: FakeBuild, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line of the log says which ``FROM`` it was."""
+    caplog.set_level(logging.INFO, logger="sagemaker_byoc")
+    with mock.patch.object(engine, "_distribution", side_effect=AssertionError("asked")):
+        TaskRun().of(operator(tmp_path, "ARG V=3.12\nFROM python:${V%.*}\n"))
+    assert len([message for message in caplog.messages if message.endswith(": FROM python:${V%.*}")]) == 1
 
 
 def test_a_base_image_that_nobody_knows_is_left_to_the_engine(

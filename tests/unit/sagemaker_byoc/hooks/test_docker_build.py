@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
+import requests
 from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -15,7 +18,7 @@ from sagemaker_byoc.errors import ImageBuildInterruptedError
 from sagemaker_byoc.hooks import docker_build
 from sagemaker_byoc.operators.image import BuildPushImageOperator
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
-from tests.support.fake_build import DIGEST, FakeBuild
+from tests.support.fake_build import DIGEST, FakeBuild, digest_of
 from tests.support.fake_docker import FakeDocker, fake_docker, step
 from tests.support.task_run import TaskRun
 
@@ -84,7 +87,7 @@ def test_a_new_folder_is_built_pushed_and_pinned(engine: FakeDocker, folder: Pat
     assert run.of(wanted) == PINNED
     [build] = engine.builds
     assert json.loads(build["buildargs"]) == {"A": "1"}
-    assert (build["target"], build["platform"], build["dockerfile"]) == ("serve", "linux/amd64", "Dockerfile")
+    assert (build["target"], build["dockerfile"]) == ("serve", "Dockerfile")
     assert build["pull"] == "True"
     assert engine.contexts == [{"Dockerfile": b"FROM scratch\n", "train": b"#!/bin/sh\n"}]
     assert (run.deferrals, run.xcoms) == ([], {})
@@ -182,6 +185,24 @@ def test_a_missing_package_is_told(engine: FakeDocker, folder: Path) -> None:
         pytest.raises(AirflowFailException, match=r"pip install docker.*builder='codebuild'"),
     ):
         TaskRun().of(operator(folder))
+
+
+@pytest.mark.parametrize(("platform", "asked"), [(None, None), ("linux/amd64", None), ("linux/arm64", "linux/arm64")])
+def test_the_engine_is_told_a_platform_only_when_it_is_not_its_own(
+    engine: FakeDocker, folder: Path, platform: str | None, asked: str | None
+) -> None:
+    """An engine before 20.10 would not take one without its experimental features."""
+    engine.architecture = "arm64" if asked else "amd64"
+    TaskRun().of(operator(folder, **({"platform": platform} if platform else {})))
+    assert engine.builds[0].get("platform") == asked
+
+
+def test_an_engine_of_another_platform_does_not_take_the_tag(engine: FakeDocker, folder: Path) -> None:
+    """What it builds by itself is nothing that SageMaker's instances run."""
+    engine.architecture = "arm64"
+    with pytest.raises(AirflowFailException, match=r"for linux/arm64 and not for linux/amd64"):
+        TaskRun().of(operator(folder))
+    assert engine.pushes == []
 
 
 def test_an_image_for_another_platform_is_not_pushed(engine: FakeDocker, folder: Path) -> None:
@@ -304,7 +325,7 @@ def test_a_cache_that_cannot_be_had_does_not_fail_the_build(
         return known(**request)
 
     aws.on("DescribeImages", describe)
-    assert TaskRun().of(operator(folder)) == PINNED
+    assert TaskRun().of(operator(folder)) == f"{REGISTRY}/iris@{digest_of(3)}"
     assert "cachefrom" not in engine.builds[0]
 
 
@@ -319,6 +340,58 @@ def test_a_secret_is_in_neither_log_nor_error(
         TaskRun().of(secret)
     assert "hunter2" not in str(caught.value) + caplog.text
     assert json.loads(engine.builds[0]["buildargs"]) == {"TOKEN": "hunter2"}
+
+
+URL_SECRET = "a/+=b c\u00e9"
+KEY = "-----BEGIN KEY-----\nAAAAsecretline1\r\nBBBBsecretline2\n}\n-----END KEY-----"
+
+
+@pytest.mark.parametrize("fault", ["refused", "gone"])
+def test_a_secret_is_not_in_the_traceback(engine: FakeDocker, folder: Path, fault: str) -> None:
+    """docker-py sends it in the address of the request, percent-encoded, and its errors tell the address."""
+    engine.build_status = 400
+    engine.build_events = [{"error": f"dockerfile parse error line 2: unknown instruction: {URL_SECRET}"}]
+
+    def gone(_: dict[str, str], request: requests.PreparedRequest) -> tuple[int, bytes]:
+        raise requests.ConnectionError(f"Max retries exceeded with url: {request.url}", request=request)
+
+    secret = operator(folder, build_args={"TOKEN": URL_SECRET}, secret_build_args=["TOKEN"])
+    with (
+        mock.patch.object(engine, "_build", gone) if fault == "gone" else nullcontext(),
+        pytest.raises((AirflowFailException, ImageBuildInterruptedError)) as caught,
+    ):
+        TaskRun().of(secret)
+    told = "".join(traceback.format_exception(caught.value))
+    for part in (URL_SECRET, "a%2F", "TOKEN%22%3A+%22a"):
+        assert part not in told
+    assert "***" in str(caught.value)
+
+
+def test_airflow_masks_a_secret_as_it_stands_in_an_address(engine: FakeDocker, folder: Path) -> None:
+    """An HTTP library logs addresses when it is told to log more."""
+    TaskRun().of(operator(folder, build_args={"TOKEN": "from/+=vault"}, secret_build_args=["TOKEN"]))
+    assert redact("POST /build?buildargs=%7B%22TOKEN%22%3A+%22from%2F%2B%3Dvault%22%7D") == (
+        "POST /build?buildargs=%7B%22TOKEN%22%3A+%22***%22%7D"
+    )
+
+
+def test_the_lines_of_a_secret_are_secret(engine: FakeDocker, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A log has one line at a time; a bracket on a line of its own is none."""
+    caplog.set_level(logging.INFO, logger="sagemaker_byoc")
+    engine.build_events = [*step("1/1", "RUN x", f"{KEY}\n{{\n}}\n"), {"error": f"cat: {KEY}"}]
+    with pytest.raises(AirflowFailException) as caught:
+        TaskRun().of(operator(folder, build_args={"TOKEN": KEY}, secret_build_args=["TOKEN"]))
+    assert "secretline" not in "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert "}" in caplog.messages
+    assert redact("see AAAAsecretline1") == "see ***"
+
+
+def test_secret_arguments_as_one_text_are_refused_unseen(engine: FakeDocker, folder: Path) -> None:
+    """A template that renders to text would otherwise be shown in the error, and tried again."""
+    task = operator(folder, build_args="{'TOKEN': 'hunter2'}", secret_build_args=["TOKEN"])
+    with pytest.raises(AirflowFailException, match="build_args: got 'str'; allowed is a mapping") as caught:
+        task.render_template_fields(TaskRun().context)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_secret_is_masked_before_airflow_stores_the_rendered_fields(engine: FakeDocker, folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+from botocore.exceptions import ClientError
 
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
 from tests.support.fake_build import FakeBuild
@@ -27,11 +28,15 @@ POLICY = {"rules": [RULE]}
 
 @pytest.fixture
 def aws() -> Iterator[FakeAws]:
-    """ECR, S3 and CodeBuild without images."""
+    """AWS in which nobody has built anything."""
     with fake_aws() as aws:
-        FakeBuild(aws)
-        aws.on("PutLifecyclePolicy", {})
         yield aws
+
+
+@pytest.fixture
+def builds(aws: FakeAws) -> FakeBuild:
+    """ECR, S3 and CodeBuild without images."""
+    return FakeBuild(aws)
 
 
 def run(folder: Path, **changes: Any) -> None:
@@ -39,27 +44,58 @@ def run(folder: Path, **changes: Any) -> None:
     TaskRun().of(codebuild_operator(write_folder(folder, "", "scratch"), "new", **changes))
 
 
-def test_a_missing_repository_is_made_with_tags_that_stay_and_a_scan(aws: FakeAws, tmp_path: Path) -> None:
+def test_a_missing_repository_is_made_with_tags_that_stay_and_a_scan(
+    aws: FakeAws, builds: FakeBuild, tmp_path: Path
+) -> None:
     """It says which run made it."""
     run(tmp_path)
     [request] = aws.asked("CreateRepository")
     assert request["imageTagMutability"] == "IMMUTABLE"
     assert request["imageScanningConfiguration"] == {"scanOnPush": True}
     assert "retrain" in {tag["Value"] for tag in request["tags"]}
-    assert not aws.asked("PutLifecyclePolicy")
+    assert not builds.policies
 
 
-def test_a_repository_gets_its_lifecycle_policy_when_it_is_made(aws: FakeAws, tmp_path: Path) -> None:
-    """One that exists keeps its own."""
+def test_a_repository_gets_its_lifecycle_policy_with_its_first_image(
+    aws: FakeAws, builds: FakeBuild, tmp_path: Path
+) -> None:
+    """An unchanged folder costs no call for it."""
     run(tmp_path, lifecycle_policy=POLICY)
+    calls = len(aws.calls)
     run(tmp_path, lifecycle_policy=POLICY)
-    [request] = aws.asked("PutLifecyclePolicy")
-    assert request["repositoryName"] == "new"
-    assert json.loads(request["lifecyclePolicyText"]) == POLICY
+    assert json.loads(builds.policies["new"]) == POLICY
+    assert [name for name, _ in aws.calls[calls:]] == ["DescribeRepositories", "DescribeImages"]
 
 
-def test_a_policy_that_ecr_does_not_take_is_told(aws: FakeAws, tmp_path: Path) -> None:
-    """The repository is there by then, and the message says what to do about it."""
-    aws.on("PutLifecyclePolicy", AwsSays("InvalidParameterException", "rulePriority must be unique"))
-    with pytest.raises(AirflowFailException, match=r"lifecycle_policy.*rulePriority must be unique.*new exists now"):
+def test_a_lifecycle_policy_that_got_lost_on_the_way_is_put_by_the_next_try(
+    aws: FakeAws, builds: FakeBuild, tmp_path: Path
+) -> None:
+    """The repository is there by then, which is no sign that its policy is."""
+    put = aws.answers["PutLifecyclePolicy"]
+    aws.on("PutLifecyclePolicy", AwsSays("ThrottlingException", "slow down"))
+    with pytest.raises(ClientError, match="slow down"):
         run(tmp_path, lifecycle_policy=POLICY)
+    aws.on("PutLifecyclePolicy", put)
+    run(tmp_path, lifecycle_policy=POLICY)
+    assert json.loads(builds.policies["new"]) == POLICY
+
+
+def test_a_lifecycle_policy_that_is_there_stays(aws: FakeAws, builds: FakeBuild, tmp_path: Path) -> None:
+    """It was put by a person, or by the run that made the repository first."""
+
+    def create(**request: Any) -> dict[str, Any]:
+        builds.repositories.add(request["repositoryName"])
+        builds.policies["new"] = "of another run"
+        raise AwsSays("RepositoryAlreadyExistsException", "already exists")
+
+    aws.on("CreateRepository", create)
+    run(tmp_path, lifecycle_policy=POLICY)
+    assert builds.policies["new"] == "of another run"
+
+
+def test_a_policy_that_ecr_does_not_take_is_told(aws: FakeAws, builds: FakeBuild, tmp_path: Path) -> None:
+    """Nothing is built before the rules are in force."""
+    aws.on("PutLifecyclePolicy", AwsSays("InvalidParameterException", "rulePriority must be unique"))
+    with pytest.raises(AirflowFailException, match=r"lifecycle_policy.*rulePriority must be unique"):
+        run(tmp_path, lifecycle_policy=POLICY)
+    assert not builds.builds
