@@ -74,7 +74,7 @@ def docker_backing(cloud: Cloud, engine: Engine, docker: DockerSettings) -> Back
     """Return an engine that pulls from a registry, with the ECR and the CodeBuild that belong to it."""
     ecr_host = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
     tool = relay(ecr_host, docker.registry, docker.build_options, registry_from_here=docker.registry_from_here)
-    mirror = Mirror(cloud, Registry(docker.registry_from_here or docker.registry))
+    mirror = Mirror(cloud, Registry(docker.registry_from_here or docker.registry), docker.build_options)
     return Backing(
         engine,
         [CodeBuildService(cloud, tool)],
