@@ -85,7 +85,7 @@ def docker_backing(cloud: Cloud, engine: Engine, docker: DockerSettings) -> Back
 def _docker(cloud: Cloud, docker: DockerSettings) -> Engine:
     reason = _docker_silence()
     if reason is not None:
-        message = f"{reason}; make it so that one does, or give --engine process"
+        message = f"{reason}; --engine process needs none"
         raise EngineError(message)
     # Imported only where it is wanted: the package behind it takes a quarter of a second.
     from local_aws.docker_engine.file_owner import owner_of_files
