@@ -58,7 +58,7 @@ def make_backing(engine: str, cloud: Cloud, cache_dir: Path, docker: DockerSetti
     :raises EngineError: when Docker is asked for and no engine answers or it cannot be used from where this runs, or a
         memory limit without Docker
     """
-    if engine == "docker" or (engine == "auto" and _docker_answers()):
+    if engine == "docker" or (engine == "auto" and _docker_silence() is None):
         return docker_backing(cloud, _docker(cloud, docker), docker)
     if docker.memory_bytes is not None:
         message = (
@@ -74,7 +74,7 @@ def docker_backing(cloud: Cloud, engine: Engine, docker: DockerSettings) -> Back
     """Return an engine that pulls from a registry, with the ECR and the CodeBuild that belong to it."""
     ecr_host = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
     tool = relay(ecr_host, docker.registry, docker.build_options, registry_from_here=docker.registry_from_here)
-    mirror = Mirror(cloud, Registry(docker.registry_from_here or docker.registry))
+    mirror = Mirror(cloud, Registry(docker.registry_from_here or docker.registry), docker.build_options)
     return Backing(
         engine,
         [CodeBuildService(cloud, tool)],
@@ -83,15 +83,14 @@ def docker_backing(cloud: Cloud, engine: Engine, docker: DockerSettings) -> Back
 
 
 def _docker(cloud: Cloud, docker: DockerSettings) -> Engine:
-    if not _docker_answers():
-        message = (
-            "no Docker engine answers at DOCKER_HOST or the default socket, or the Python package 'docker' is missing; "
-            "start one, or give --engine process"
-        )
+    reason = _docker_silence()
+    if reason is not None:
+        message = f"{reason}; --engine process needs none"
         raise EngineError(message)
     # Imported only where it is wanted: the package behind it takes a quarter of a second.
+    from local_aws.docker_engine.file_owner import owner_of_files
     from local_aws.docker_engine.own_container import OwnContainerError
-    from local_aws.engine_docker import DockerEngine, own_container, owner_of_files
+    from local_aws.engine_docker import DockerEngine, own_container
 
     try:
         return DockerEngine(
@@ -101,9 +100,10 @@ def _docker(cloud: Cloud, docker: DockerSettings) -> Engine:
         raise EngineError(str(error)) from error
 
 
-def _docker_answers() -> bool:
+def _docker_silence() -> str | None:
+    """Return why Docker cannot be used; None when it can."""
     if importlib.util.find_spec("docker") is None:
-        return False
-    from local_aws.engine_docker import answers
+        return "the Python package 'docker', through which an engine answers, is missing"
+    from local_aws.engine_docker import silence
 
-    return answers()
+    return silence()

@@ -17,8 +17,8 @@ from docker.errors import APIError, ImageNotFound
 
 from local_aws.container import Container, ContainerError, EngineLostError, Launch, cannot_start
 from local_aws.docker_engine.container import ENGINE_ERRORS, DockerContainer, close_stream, remove_container
+from local_aws.docker_engine.file_owner import give_files
 from local_aws.docker_engine.launch import (
-    ML_ROOT,
     SERVING_PORT,
     container_request,
     host_request,
@@ -39,23 +39,25 @@ if TYPE_CHECKING:
     from local_aws.docker_engine.own_container import OwnContainer
     from local_aws.image_reference import ImageReference
 
-__all__ = ["DockerEngine", "answers", "own_container", "owner_of_files"]
+__all__ = ["DEFAULT_ENGINE", "DockerEngine", "own_container", "silence"]
 
+DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 _PROBE_SECONDS = 5
 
 _logger = logging.getLogger(__name__)
 
 
-def answers() -> bool:
-    """Tell whether the engine that ``DOCKER_HOST`` or the default socket names answers."""
+def silence() -> str | None:
+    """Return why the engine that ``DOCKER_HOST`` or the default socket names cannot be used; None when it answers."""
     try:
         client = docker.from_env(timeout=_PROBE_SECONDS)
         try:
-            return bool(client.ping())
+            client.ping()
         finally:
             client.close()
-    except ENGINE_ERRORS:
-        return False
+    except ENGINE_ERRORS as error:
+        return _reason_of_silence(os.environ.get("DOCKER_HOST") or DEFAULT_ENGINE, error)
+    return None
 
 
 class DockerEngine:
@@ -122,7 +124,7 @@ class DockerEngine:
 
         def take_over_files() -> None:
             if self._owner is not None:
-                self._give_files(launch, image, self._owner)
+                give_files(self._api, image, str(launch.ml_dir), self._owner, self._labels)
 
         def leave() -> None:
             if launch.network is not None:
@@ -222,26 +224,6 @@ class DockerEngine:
         endpoint = self._api.create_endpoint_config(aliases=[launch.host])
         return self._api.create_networking_config({network: endpoint})
 
-    def _give_files(self, launch: Launch, image: str, owner: tuple[int, int]) -> None:
-        """Let root of a container, who alone may, give the files to ``owner``; the image's own chown does it."""
-        command = ["-R", f"{owner[0]}:{owner[1]}", ML_ROOT]
-        try:
-            container_id = self._api.create_container(
-                image,
-                command,
-                entrypoint=["chown"],
-                user="0",
-                labels=self._labels,
-                host_config=self._api.create_host_config(binds=[f"{launch.ml_dir}:{ML_ROOT}"], network_mode="none"),
-            )["Id"]
-            try:
-                self._api.start(container_id)
-                self._api.wait(container_id)
-            finally:
-                remove_container(self._api, container_id)
-        except ENGINE_ERRORS as error:
-            _logger.warning("Files of %s stay with root: %s", launch.name, _explanation(error))
-
 
 def own_container() -> OwnContainer | None:
     """Return the container in which this process runs beside those that it is to start, if it runs in one.
@@ -251,9 +233,17 @@ def own_container() -> OwnContainer | None:
     return find_own_container(docker.from_env().api)
 
 
-def owner_of_files() -> tuple[int, int] | None:
-    """Return who is to get the files that root writes in containers; None when that is root."""
-    return (os.geteuid(), os.getegid()) if os.geteuid() != 0 else None
+def _reason_of_silence(address: str, error: BaseException) -> str:
+    causes = [str(error)]
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+        causes.append(str(error))
+    if any("Permission denied" in cause for cause in causes):
+        return (
+            f"the Docker engine at {address} does not let this user in (permission denied); become a member of the "
+            "group that its socket belongs to, usually docker, and log in again"
+        )
+    return f"no Docker engine answers at {address}"
 
 
 def _refusal(launch: Launch, error: BaseException, reason: str) -> ContainerError:

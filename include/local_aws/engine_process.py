@@ -91,11 +91,11 @@ class ProcessEngine:
 
     def _execute(self, command: Command, image: Image, forget: Callable[[int], None]) -> ProcessContainer:
         try:
-            return ProcessContainer(command, self._register.add, forget)
+            return ProcessContainer(command, self._register.add, forget, is_first=True)
         except OSError as error:
             if error.errno not in _NOT_EXECUTABLE:
                 raise
-            return ProcessContainer(_last_words(command, image, error), self._register.add, forget)
+            return ProcessContainer(_last_words(command, image, error), self._register.add, forget, is_first=True)
 
     def reap(self) -> None:
         """Kill what an earlier life of this state directory left running."""

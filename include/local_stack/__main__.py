@@ -49,7 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     top = argparse.ArgumentParser(prog="local_stack", description=__doc__.splitlines()[0] if __doc__ else None)
-    top.add_argument("--home", type=Path, default=Home().root, help="folder for all that the stack makes")
+    top.add_argument(
+        "--home",
+        type=Path,
+        default=Path(os.environ.get("STACK_HOME") or Home().root),
+        help="folder for all that the stack makes; variable STACK_HOME (%(default)s)",
+    )
     top.add_argument("--engine", default=os.environ.get("ENGINE"), help="docker or process; variable ENGINE")
     top.add_argument(
         "--docker-build-options",

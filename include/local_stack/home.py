@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_stack.errors import AlreadyRunningError
+from local_stack.errors import AlreadyRunningError, StackError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +27,7 @@ class Home:
     """The folders and files of one stack.
 
     :param root: the folder that holds all of it; ``.local`` of the checkout unless a test says otherwise
-    :param cache: what outlives a stack, and may be shared: the environments that container images were given, and
-        the registry's content
+    :param cache: what outlives a stack, and may be shared: the environments that container images were given
     """
 
     root: Path = CHECKOUT / ".local"
@@ -61,8 +60,8 @@ class Home:
 
     @property
     def registry(self) -> Path:
-        """The registry's content and port, for runs with Docker."""
-        return self.cache / "registry"
+        """The registry's content and port, for runs with Docker; kept, and not shared, since one registry writes it."""
+        return self.root / "registry"
 
     @property
     def processes(self) -> Path:
@@ -91,7 +90,19 @@ class Home:
         (self.root / "lock").write_text(text)
 
     def clear(self) -> None:
-        """Remove what an earlier life left, but for the cache and the empty database."""
+        """Remove what an earlier life left, but for the cache, the registry and the empty database.
+
+        :raises StackError: something cannot be removed, for example files of root's that a crash left
+        """
         for folder in (self.airflow, self.logs, self.aws_state):
+            # What was killed a moment ago may still write: the second look decides.
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            try:
+                if folder.exists():
+                    shutil.rmtree(folder)
+                folder.mkdir(parents=True)
+            except OSError as error:
+                raise StackError(
+                    f"{folder} cannot be emptied ({error}): try again in a moment; if that does not help, remove it, "
+                    "as root if files in it are root's"
+                ) from error

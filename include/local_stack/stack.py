@@ -180,8 +180,12 @@ def all_healthy(health: dict[str, str | None]) -> bool:
 def wait_for(condition: Callable[[], bool], processes: Processes, what: str, seconds: float = START_SECONDS) -> None:
     """Return when the condition holds; raise PartFailedError when a part ends or the time is up."""
     until = time.monotonic() + seconds
-    while not condition():
+    while True:
+        holds = condition()
+        # Also when it holds: what answers may be another program, where ours found its port taken.
         processes.check()
+        if holds:
+            return
         if time.monotonic() > until:
             raise PartFailedError(f"waited {seconds:.0f} s in vain until {what}; see the logs in {processes.logs}")
         time.sleep(LOOK_SECONDS)

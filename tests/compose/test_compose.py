@@ -128,7 +128,7 @@ def _push_probe(stack: ComposeStack) -> str:
     """Build the probe and push it as a user would; return its URI in ECR."""
     name = f"127.0.0.1:{stack.registry_port}/probe"
     base = {"BASE_IMAGE": os.environ["BASE_IMAGE"]} if "BASE_IMAGE" in os.environ else {}
-    stack.engine.images.build(path=str(_PROBE), tag=f"{name}:v1", buildargs=base)
+    stack.engine.images.build(path=str(_PROBE), tag=f"{name}:v1", buildargs=base, rm=True, forcerm=True)
     errors = [step for step in stack.engine.api.push(name, tag="v1", stream=True, decode=True) if "error" in step]
     assert not errors
     ecr = stack.client("ecr")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sagemaker_byoc.operators.image import BuildPushImageOperator
+from tests.support.docker_cloud import docker_cloud, require_docker
 from tests.support.process_cloud import REGISTRY, is_alive, wait_until
 from tests.support.task_run import TaskRun
 
@@ -178,6 +179,46 @@ def test_an_image_of_ecr_can_be_built_on(cloud: DockerCloud) -> None:
     assert lines[-1] == f"{REGISTRY}/derived@{image['imageDigest']}"
 
 
+def test_an_image_of_other_build_options_is_built_again(tmp_path: Path) -> None:
+    """The tag does not know them, and the registry is kept: only a life with the same options shows the image."""
+    require_docker()
+    shown = {}
+    for life, option in enumerate(["FIRST=1", "FIRST=1", "SECOND=1"]):
+        with docker_cloud(tmp_path, build_options=["--build-arg", option]) as cloud:
+            if life == 0:
+                cloud.client("ecr").create_repository(repositoryName="of-options")
+                commands = [
+                    LOGIN,
+                    f"docker build . -t {REGISTRY}/of-options:v1",
+                    f"docker push {REGISTRY}/of-options:v1",
+                ]
+                status, lines = run(cloud, {"Dockerfile": f"FROM {base(cloud)}\n"}, *commands)
+                assert status == "SUCCEEDED", lines
+            images = cloud.client("ecr").describe_images(repositoryName="of-options")["imageDetails"]
+            shown[life] = [tag for image in images for tag in image["imageTags"]]
+
+    assert shown == {0: ["v1"], 1: ["v1"], 2: []}
+
+
+def test_a_step_that_fails_leaves_no_container(cloud: DockerCloud) -> None:
+    """The classic builder keeps it unless it is told otherwise."""
+    word = f"failing-{next(_NUMBERS)}"
+
+    status, lines = run(cloud, {"Dockerfile": f"FROM {base(cloud)}\nRUN echo {word}; exit 3\n"}, "docker build .")
+
+    assert (status, word in lines) == ("FAILED", True), lines
+    assert containers(cloud, word, all=True) == []
+
+
+def test_a_folder_that_is_called_like_the_tag_is_not_the_context(cloud: DockerCloud) -> None:
+    """The Dockerfile whose images are looked for in ECR is the one that is built."""
+    files = {"Dockerfile": f"FROM {base(cloud)}\nRUN echo right\n", "app/Dockerfile": "FROM nowhere.invalid/none\n"}
+
+    status, lines = run(cloud, files, "docker --debug build -t app .", "docker rmi app")
+
+    assert (status, "right" in lines) == ("SUCCEEDED", True), lines
+
+
 def test_the_users_docker_configuration_is_left_alone(cloud: DockerCloud) -> None:
     """A build has one of its own, which goes with it."""
     status, lines = run(cloud, {}, LOGIN, 'echo "$DOCKER_CONFIG"; ls "$DOCKER_CONFIG"')
@@ -192,6 +233,12 @@ def test_the_users_docker_configuration_is_left_alone(cloud: DockerCloud) -> Non
     [
         ([f"docker push {REGISTRY}/none:v1"], f"no basic auth credentials for {REGISTRY}"),
         ([LOGIN, f"docker push {REGISTRY}/none:v1"], "name unknown: The repository with name 'none' does not exist"),
+        ([LOGIN, f"docker -l error push {REGISTRY}/none:v1"], "name unknown: The repository with name 'none'"),
+        ([f"docker --debug push {REGISTRY}/none:v1"], f"no basic auth credentials for {REGISTRY}"),
+        (
+            [LOGIN, f"docker buildx build --push -t {REGISTRY}/none:v1 ."],
+            "name unknown: The repository with name 'none'",
+        ),
         ([f"docker login --username me --password-stdin {REGISTRY} < /dev/null"], "ECR takes user AWS"),
         (['export PATH="${PATH%%:*}:/nowhere"', "docker version"], "there is no docker command on PATH; install"),
     ],
@@ -233,9 +280,9 @@ def test_output_comes_line_by_line_and_a_stop_ends_docker(cloud: DockerCloud) ->
     wait_until(lambda: not containers(cloud, word), "the step's container is gone", 60)
 
 
-def containers(cloud: DockerCloud, word: str) -> list[str]:
-    """Return the ids of running containers whose command holds a word."""
-    return [found["Id"] for found in cloud.docker.api.containers() if word in found["Command"]]
+def containers(cloud: DockerCloud, word: str, **selection: Any) -> list[str]:
+    """Return the ids of containers whose command holds a word; running ones unless told otherwise."""
+    return [found["Id"] for found in cloud.docker.api.containers(**selection) if word in found["Command"]]
 
 
 def test_options_of_the_machine_and_its_mirrors_reach_every_build(cloud: DockerCloud) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,10 @@ from local_aws.docker_engine.leftover import label_of
 from local_stack.engine import EngineWish, choose_engine
 from local_stack.errors import StackError
 from local_stack.home import CHECKOUT, Home
+from tests.support.docker_registry import remove_images
 from tests.support.process_cloud import wait_until
 from tests.support.readme import command
+from tests.support.requirement import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,22 +35,33 @@ def build_options() -> str:
 
 
 @pytest.fixture(scope="module")
-def outputs() -> tuple[str, str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """Return a home of the tests' own, whose images go from the engine at the end."""
+    home = Home(tmp_path_factory.mktemp("stack") / "home")
+    yield home
+    port = home.registry / "port"
+    if port.exists():
+        client = docker.from_env()
+        remove_images(client, f"127.0.0.1:{port.read_text()}/")
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def outputs(home: Home) -> tuple[str, str]:
     """Return what ``make run`` prints the first time, with an empty registry, and the second time."""
     try:
         choose_engine(EngineWish("docker", build_options=build_options()))
     except StackError as error:
-        (pytest.fail if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip)(str(error))
-    shutil.rmtree(Home().registry, ignore_errors=True)
-    return run(), run()
+        skip_or_fail(str(error))
+    return run(home), run(home)
 
 
-def run() -> str:
+def run(home: Home) -> str:
     """Run the README's command with Docker; it has to end with success."""
     made = subprocess.run(
         command("make run").split(),
         cwd=CHECKOUT,
-        env=os.environ | {"ENGINE": "docker", "DOCKER_BUILD_OPTIONS": build_options()},
+        env=os.environ | {"ENGINE": "docker", "DOCKER_BUILD_OPTIONS": build_options(), "STACK_HOME": str(home.root)},
         capture_output=True,
         text=True,
         check=False,
@@ -74,24 +86,24 @@ def digest(output: str) -> str:
     return str(found)
 
 
-def test_the_image_of_ecr_is_the_one_that_ran(outputs: tuple[str, str], engine: Any) -> None:
+def test_the_image_of_ecr_is_the_one_that_ran(home: Home, outputs: tuple[str, str], engine: Any) -> None:
     """The engine has pulled, by ECR's digest, an image that can train and serve; the registry holds the same."""
-    address = f"127.0.0.1:{(Home().registry / 'port').read_text()}"
+    address = f"127.0.0.1:{(home.registry / 'port').read_text()}"
     image = engine.api.inspect_image(f"{address}/{REPOSITORY}@{digest(outputs[0])}")
-    revisions = Home().registry / "storage" / "docker/registry/v2/repositories" / REPOSITORY / "_manifests/revisions"
+    revisions = home.registry / "storage" / "docker/registry/v2/repositories" / REPOSITORY / "_manifests/revisions"
 
     assert image["Config"]["WorkingDir"] == "/opt/program"
     assert [path.name for path in (revisions / "sha256").iterdir()] == [digest(outputs[0]).partition(":")[2]]
 
 
-def test_the_second_run_builds_nothing(outputs: tuple[str, str]) -> None:
+def test_the_second_run_builds_nothing(home: Home, outputs: tuple[str, str]) -> None:
     """The first waits for its build, the second does not; it starts no build, and runs the same image."""
     waited = [bool(re.search(r"^  \. build_push_image +deferred$", output, re.MULTILINE)) for output in outputs]
-    log = "".join(path.read_text() for path in (Home().airflow / "logs").rglob("*task_id=build_push_image/*.log"))
+    log = "".join(path.read_text() for path in (home.airflow / "logs").rglob("*task_id=build_push_image/*.log"))
 
     assert waited == [True, False]
     assert digest(outputs[0]) == digest(outputs[1])
-    assert not (Home().aws_state / "builds").exists()
+    assert not (home.aws_state / "builds").exists()
     assert "nothing to build" in log
 
 
@@ -103,17 +115,17 @@ def test_every_record_is_answered(outputs: tuple[str, str]) -> None:
         assert answers.count("yes") >= 27
 
 
-def test_nothing_is_left(outputs: tuple[str, str], engine: Any) -> None:
+def test_nothing_is_left(home: Home, outputs: tuple[str, str], engine: Any) -> None:
     """No container, no network and no process of the stack outlives it."""
-    selection = {"label": f"local-aws={label_of(Home().aws_state)}"}
+    selection = {"label": f"local-aws={label_of(home.aws_state)}"}
 
     def left() -> list[Any]:
         found = [*engine.containers.list(all=True, filters=selection), *engine.networks.list(filters=selection)]
-        return found + [process for process in psutil.process_iter(["cmdline"]) if uses_home(process)]
+        return found + [process for process in psutil.process_iter(["cmdline"]) if uses(home, process)]
 
     wait_until(lambda: not left(), "nothing is left", 30)
 
 
-def uses_home(process: psutil.Process) -> bool:
+def uses(home: Home, process: psutil.Process) -> bool:
     """Tell whether a process's command names the folder of the stack."""
-    return any(str(Home().root) in word for word in process.info["cmdline"] or ())
+    return any(str(home.root) in word for word in process.info["cmdline"] or ())

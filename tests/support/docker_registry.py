@@ -9,7 +9,6 @@ import base64
 import http.client
 import io
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
-import pytest
 
 from local_aws.registry.configuration import registry_configuration
+from tests.support.requirement import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,10 +50,8 @@ def require_docker() -> None:
         "there is no static /bin/busybox (apt-get install busybox-static)": _is_static(_BUSYBOX),
     }
     missing = "; ".join(reason for reason, is_there in needed.items() if not is_there)
-    if missing and os.environ.get("REQUIRE_DOCKER") == "1":
-        pytest.fail(f"REQUIRE_DOCKER=1, but {missing}", pytrace=False)
     if missing:
-        pytest.skip(missing)
+        skip_or_fail(missing)
 
 
 def _engine_answers() -> bool:

@@ -60,6 +60,7 @@ class FakeDocker(BaseAdapter):
         super().__init__()
         self._on_push = on_push
         self.running = True
+        self.forbidden = False
         self.build_status = 200
         self.build_events: Events = [
             *step("1/2", "FROM scratch", " ---> \n"),
@@ -87,6 +88,9 @@ class FakeDocker(BaseAdapter):
         """Answer as the engine's HTTP interface does."""
         if not self.running:
             raise requests.ConnectionError("No such file or directory", request=request)
+        if self.forbidden:
+            cause = PermissionError(13, "Permission denied")
+            raise requests.ConnectionError("Connection aborted.", cause, request=request)
         url = urlsplit(str(request.url))
         parts = url.path.split("/", 2)[-1] if url.path.startswith("/v1.") else url.path.lstrip("/")
         status, body = self._answer(unquote(parts), {k: v[0] for k, v in parse_qs(url.query).items()}, request)

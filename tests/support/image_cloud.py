@@ -76,6 +76,7 @@ class BuiltCloud(LocalCloud):
                 tag=name,
                 buildargs={"BASE_IMAGE": self.base_image},
                 rm=True,
+                forcerm=True,
                 decode=True,
             )
         )

@@ -44,6 +44,8 @@ __all__ = ["Builds"]
 _PAGE = 100
 _TOKEN_SECONDS = 300.0
 """How long an idempotency token counts (API reference, StartBuild)."""
+_END_SECONDS = 10.0
+"""How long a stopped build may take to upload the end of its log and to remove its files."""
 _MISSING_HERE = {
     "secondarySourcesOverride": "put everything into one source",
     "secondarySourcesVersionOverride": "put everything into one source",
@@ -61,6 +63,7 @@ class _Build:
     record: BuildRecord
     run: BuildRun
     request: Request
+    thread: threading.Thread | None = None
     started: float = field(default_factory=time.monotonic)
 
 
@@ -95,11 +98,14 @@ class Builds:
         self._register.reap()
 
     def close(self) -> None:
-        """End every running build."""
+        """End every running build, and wait until its files are removed."""
         with self._lock:
             builds = list(self._builds.values())
         for build in builds:
             build.run.stop()
+        for build in builds:
+            if build.thread is not None:
+                build.thread.join(_END_SECONDS)
 
     def _start(self, request: Request) -> Response:
         project = self._projects.get(request["projectName"].rpartition("/")[2])
@@ -112,7 +118,7 @@ class Builds:
                 return {"build": known.record.describe()}
             build = self._make(project, request, source)
             self._builds[build.record.build_id] = build
-        build.run.start()
+            build.thread = build.run.start()
         return {"build": build.record.describe()}
 
     def _known(self, request: Request) -> _Build | None:

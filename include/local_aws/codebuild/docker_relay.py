@@ -23,6 +23,7 @@ import boto3
 import botocore.config
 from botocore.exceptions import ClientError
 
+from local_aws.codebuild.docker_arguments import read_command_line, read_options
 from local_aws.codebuild.docker_login import CommandError, log_in, require_login
 from local_aws.codebuild.docker_name import DockerNames
 from local_aws.container import ContainerError
@@ -30,13 +31,12 @@ from local_aws.image_reference import ImageReference
 from local_aws.registry.client import Registry, RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["main"]
 
 _NAME = "docker (as the local AWS runs it)"
 _OWN_DIRECTORY = Path(__file__).with_name("bin")
-_GROUPS = frozenset({"builder", "buildx", "image"})
 _SPEAKING = frozenset({"build", "history", "images", "inspect", "ls", "pull", "push", "tag"})
 """Commands that print text with names. The output of others, such as ``save``, is not touched."""
 _MIRROR_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
@@ -75,9 +75,8 @@ class _Command:
     def __init__(self, program: str, arguments: list[str], names: DockerNames) -> None:
         self._program = program
         self._names = names
-        self._group = arguments[:1] if arguments[:1] and arguments[0] in _GROUPS else []
-        rest = arguments[len(self._group) :]
-        self._verb, self._rest = (rest[0], rest[1:]) if rest else ("", [])
+        line = read_command_line(arguments)
+        self._before, self._verb, self._rest = line.before, line.verb, line.rest
 
     def run(self) -> int:
         """Run it and return its exit code.
@@ -92,20 +91,26 @@ class _Command:
         if self._verb == "build":
             return self._build()
         if self._verb == "push":
-            return self._push()
+            options = read_options(self._rest)
+            names = options.words if not options.of("-a", "--all-tags") else []
+            return self._push(options.words, names, lambda: self._execute(self._rest))
         return self._execute(self._rest)
 
     def _build(self) -> int:
-        options = shlex.split(os.environ.get("LOCAL_AWS_DOCKER_BUILD_OPTIONS", ""))
+        options = read_options(self._rest)
+        # A container of a step that fails would stay; BuildKit has none, and takes no notice.
+        ours = ["--force-rm", "--label", os.environ["LOCAL_AWS_DOCKER_BUILD_LABEL"]]
+        machine = shlex.split(os.environ.get("LOCAL_AWS_DOCKER_BUILD_OPTIONS", ""))
         mirrors = [option for name in _mirrors() for option in ("--build-arg", name)]
-        with self._translated_dockerfile() as dockerfile:
-            # Of one option given twice Docker takes the last.
-            return self._execute([*mirrors, *options, *self._rest, *dockerfile])
+        pushed = options.of("-t", "--tag") if options.pushes else []
+        with self._translated_dockerfile(options.dockerfile) as dockerfile:
+            # Of one option given twice Docker takes the last. An option after a lone "--" would be none.
+            words = [*ours, *mirrors, *machine, *_with_options(self._rest, dockerfile)]
+            return self._push(pushed, pushed, lambda: self._execute(words))
 
     @contextmanager
-    def _translated_dockerfile(self) -> Iterator[list[str]]:
+    def _translated_dockerfile(self, file: Path | None) -> Iterator[list[str]]:
         """Yield the options that name a Dockerfile whose images come from the registry; none if it needs no change."""
-        file = _dockerfile(self._rest)
         text = file.read_text(encoding="utf-8", errors="surrogateescape") if file else ""
         translated = self._names.dockerfile_to_engine(text)
         if translated == text:
@@ -116,24 +121,35 @@ class _Command:
             copy.flush()
             yield ["--file", copy.name]
 
-    def _push(self) -> int:
-        pushed = [ImageReference.parse(word) for word in self._rest if word.startswith(f"{self._names.ecr_host}/")]
+    def _push(self, names: Sequence[str], shown: Sequence[str], execute: Callable[[], int]) -> int:
+        """Run what pushes images of these names; ``shown`` are those that ECR has to show afterwards."""
+        pushed = self._ecr_references(names)
+        if not pushed:
+            return execute()
         ecr = boto3.client("ecr", config=botocore.config.Config(proxies={}))
         for reference in pushed:
             require_login(reference.registry)
             _require_repository(ecr, reference)
-        code = self._execute(self._rest)
+        code = execute()
         if code == 0:
-            for reference in pushed:
+            for reference in self._ecr_references(shown):
                 self._require_shown(ecr, reference)
         return code
+
+    def _ecr_references(self, names: Sequence[str]) -> list[ImageReference]:
+        return [ImageReference.parse(name) for name in names if name.startswith(f"{self._names.ecr_host}/")]
 
     def _require_shown(self, ecr: Any, reference: ImageReference) -> None:
         """Fail when ECR keeps what an immutable tag named before; the registry knows no such rule."""
         tag = reference.tag or "latest"
         manifest = Registry(os.environ["LOCAL_AWS_REGISTRY_FROM_HERE"]).manifest(reference.repository, tag)
-        shown = ecr.describe_images(repositoryName=reference.repository, imageIds=[{"imageTag": tag}])["imageDetails"]
-        if manifest and shown[0]["imageDigest"] != manifest.digest:
+        try:
+            images = ecr.describe_images(repositoryName=reference.repository, imageIds=[{"imageTag": tag}])
+        except ClientError as error:
+            name = f"{reference.repository}:{tag}"
+            message = f"ECR does not show {name}: it was built with other --docker-build-options; build it again"
+            raise CommandError(message) from error
+        if manifest and images["imageDetails"][0]["imageDigest"] != manifest.digest:
             message = (
                 f"tag invalid: The image tag '{tag}' already exists in the '{reference.repository}' repository and "
                 "cannot be overwritten because the tag is immutable."
@@ -141,7 +157,7 @@ class _Command:
             raise CommandError(message)
 
     def _execute(self, rest: Sequence[str]) -> int:
-        words = [*self._group, *([self._verb] if self._verb else []), *rest]
+        words = [*self._before, *([self._verb] if self._verb else []), *rest]
         pipe = subprocess.PIPE if self._verb in _SPEAKING else None
         process = subprocess.Popen([self._program, *map(self._names.to_engine, words)], stdout=pipe, stderr=pipe)
         pumps = [
@@ -183,19 +199,10 @@ def _host(word: str) -> str:
     return word.removeprefix("https://").rstrip("/")
 
 
-def _dockerfile(arguments: Sequence[str]) -> Path | None:
-    """Return the Dockerfile that a ``docker build`` reads; None when it is not a file, but standard input or a URL."""
-    for position, word in enumerate(arguments):
-        if word in {"-f", "--file"} and position + 1 < len(arguments):
-            return _file(Path(arguments[position + 1]))
-        if word.startswith("--file="):
-            return _file(Path(word.partition("=")[2]))
-    contexts = (_file(Path(word) / "Dockerfile") for word in arguments if not word.startswith("-"))
-    return next((file for file in contexts if file), None)
-
-
-def _file(path: Path) -> Path | None:
-    return path if path.is_file() else None
+def _with_options(rest: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Return a command's words with more options at the end of those that it has."""
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*rest[:end], *options, *rest[end:]]
 
 
 def _require_repository(ecr: Any, reference: ImageReference) -> None:

@@ -10,6 +10,8 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from local_aws.registry.build_options import build_label
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -61,6 +63,7 @@ def relay(
             "LOCAL_AWS_ECR_HOST": ecr_host,
             "LOCAL_AWS_REGISTRY": registry,
             "LOCAL_AWS_REGISTRY_FROM_HERE": registry_from_here or registry,
+            "LOCAL_AWS_DOCKER_BUILD_LABEL": build_label(build_options),
             "LOCAL_AWS_DOCKER_BUILD_OPTIONS": shlex.join(build_options),
         },
     )

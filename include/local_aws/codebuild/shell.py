@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Shell"]
 
-_STOP_GRACE_SECONDS = 5.0
+_STOP_GRACE_SECONDS = 2.0
+"""For a shell that ignores SIGTERM. Whoever stops the local AWS may not wait long, as the stack, which waits 4 s."""
 
 # Each line of the pipe names a file with one command. Sourcing it keeps variables; the mark tells its status.
 _DRIVER = """

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 import docker
 
 from local_aws.docker_engine.container import ENGINE_ERRORS, remove_container
+from local_aws.docker_engine.file_owner import give_files, owner_of_files
+from local_aws.docker_engine.launch import ML_ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["LABEL", "Watchdog", "label_of", "remove_leftovers"]
@@ -38,15 +41,27 @@ def label_of(state_dir: Path) -> str:
 
 
 def remove_leftovers(api: Any, label: str) -> None:
-    """Remove every container and network with this label; an engine that does not answer is told in the log."""
+    """Remove every container and network with this label; an engine that does not answer is told in the log.
+
+    What root wrote in the containers goes to whoever runs this, who could not remove it otherwise.
+    """
     selection = {"label": f"{LABEL}={label}"}
     try:
         for container in api.containers(all=True, filters=selection):
             remove_container(api, container["Id"])
+            _take_over_files(api, container, {LABEL: label})
         for network in api.networks(filters=selection):
             api.remove_network(network["Id"])
     except ENGINE_ERRORS as error:
         _logger.warning("What is left in the Docker engine cannot be removed: %s", error)
+
+
+def _take_over_files(api: Any, container: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+    owner = owner_of_files()
+    directories = [mount["Source"] for mount in container["Mounts"] if mount["Destination"] == ML_ROOT]
+    if owner is not None:
+        for directory in directories:
+            give_files(api, container["ImageID"], directory, owner, labels)
 
 
 class Watchdog:

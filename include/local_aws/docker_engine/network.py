@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Networks"]
 
+_NO_ADDRESS_OF_THE_MACHINE = "com.docker.network.bridge.inhibit_ipv4"
+"""Source: Docker, "Bridge network driver", options."""
 _logger = logging.getLogger(__name__)
 
 
@@ -60,5 +62,9 @@ class Networks:
 
     def _create(self, network: str, *, is_internal: bool) -> str:
         name = f"{self._prefix}-{network}"
-        created = self._api.create_network(name, driver="bridge", labels=self._labels, internal=is_internal)
+        # An internal bridge leads nowhere, but has an address of this machine, whose servers would answer there.
+        options = {_NO_ADDRESS_OF_THE_MACHINE: "true"} if is_internal else None
+        created = self._api.create_network(
+            name, driver="bridge", labels=self._labels, internal=is_internal, options=options
+        )
         return str(created["Id"])

@@ -49,6 +49,7 @@ class ProcessContainer:
 
     :param on_start: called with the group's number as soon as the program runs
     :param on_end: called once when the program has ended, with the same number
+    :param is_first: whether it stands for a container's first process, which gets no SIGTERM that it does not handle
     :param kernel_counters: file in which the kernel counts what it killed for want of memory
     :raises OSError: when the program cannot be executed
     """
@@ -59,8 +60,10 @@ class ProcessContainer:
         on_start: Callable[[int], None],
         on_end: Callable[[int], None],
         *,
+        is_first: bool = False,
         kernel_counters: Path = Path("/proc/vmstat"),
     ) -> None:
+        self._is_first = is_first
         self._kernel_counters = kernel_counters
         self._port = command.port
         self._process = subprocess.Popen(
@@ -94,7 +97,7 @@ class ProcessContainer:
     def stop(self, grace_seconds: float) -> None:
         """Send SIGTERM to the program, which must tell its children as in Docker, then SIGKILL to all of them."""
         if not self._ended.is_set():
-            if _handles(self._process.pid, signal.SIGTERM):
+            if not self._is_first or _handles(self._process.pid, signal.SIGTERM):
                 self._process.terminate()
             if not self._ended.wait(grace_seconds):
                 self._kill_group()

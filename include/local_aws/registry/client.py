@@ -76,6 +76,19 @@ class Registry:
         digest = answer.headers.get("Docker-Content-Digest") or f"sha256:{hashlib.sha256(answer.data).hexdigest()}"
         return Manifest(answer.data.decode(), digest, answer.headers.get("Content-Type"))
 
+    def labels(self, repository: str, manifest: Manifest) -> dict[str, str]:
+        """Return the labels of an image; none for a list of images, each of which has its own.
+
+        :raises RegistryError: the registry does not answer
+        """
+        digest = (json.loads(manifest.text).get("config") or {}).get("digest")
+        if digest is None:
+            return {}
+        answer = self._ask("GET", _path(repository, "blobs", digest), may_be_missing=True)
+        if answer.status in _MISSING:
+            return {}
+        return (_document(answer).get("config") or {}).get("Labels") or {}
+
     def delete(self, repository: str, digest: str) -> None:
         """Delete a manifest with all of its tags; harmless when it is gone. Its layers stay until a garbage collection.
 

@@ -13,10 +13,11 @@ from botocore.exceptions import ClientError
 
 from local_aws.image_push import PushError, push_image
 from local_aws.image_reference import ImageReference
+from local_aws.registry.build_options import is_of_other_options
 from local_aws.registry.client import Registry, RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from local_aws.cloud import Cloud
 
@@ -34,12 +35,16 @@ class Mirror:
     Looking when asked, and not listening to the registry's events, is certain: what was pushed before an answer is in
     the answer, wherever the registry runs, and a registry that was kept from an earlier life is known as well.
 
+    An image that was built with other options than this life's is not shown: whoever looks for it has to build again.
+
     :param registry: ECR's data plane
+    :param build_options: added to every ``docker build``
     """
 
-    def __init__(self, cloud: Cloud, registry: Registry) -> None:
+    def __init__(self, cloud: Cloud, registry: Registry, build_options: Sequence[str] = ()) -> None:
         self._cloud = cloud
         self._registry = registry
+        self._build_options = build_options
         self._shown: dict[tuple[str, str], str] = {}
         self._told: set[tuple[str, str, str]] = set()
         self._is_restored = False
@@ -104,6 +109,8 @@ class Mirror:
 
     def _show(self, repository: str, reference: str, manifest: Any) -> None:
         if self._shown.get((repository, reference)) == manifest.digest:
+            return
+        if is_of_other_options(self._registry.labels(repository, manifest), self._build_options):
             return
         host = f"{self._cloud.account}.dkr.ecr.{self._cloud.region}.amazonaws.com"
         tag = None if reference == manifest.digest else reference

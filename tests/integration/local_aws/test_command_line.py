@@ -66,6 +66,37 @@ def _running(tmp_path: Path, *options: str, **variables: str) -> Iterator[tuple[
         process.communicate()
 
 
+def _start_build(ready: dict[str, Any], command: str) -> None:
+    """Start a build of this one command."""
+    session = boto3.Session("local", "local", region_name="eu-west-1")
+    config = botocore.config.Config(proxies={})
+    iam, codebuild = (
+        session.client(service, endpoint_url=ready["endpoint_url"], config=config) for service in ("iam", "codebuild")
+    )
+    buildspec = json.dumps({"version": 0.2, "phases": {"build": {"commands": [command]}}}, indent=1)
+    codebuild.create_project(
+        name="images",
+        serviceRole=iam.create_role(RoleName="builder", AssumeRolePolicyDocument=_TRUST)["Role"]["Arn"],
+        source={"type": "NO_SOURCE", "buildspec": buildspec},
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={"type": "LINUX_CONTAINER", "image": "any", "computeType": "BUILD_GENERAL1_SMALL"},
+    )
+    codebuild.start_build(projectName="images")
+
+
+def test_sigterm_during_a_build_ends_it_cleanly(tmp_path: Path) -> None:
+    """The build's shell ends and its files are removed before the local AWS itself is gone."""
+    with _running(tmp_path) as (process, ready):
+        _start_build(ready, "sleep 600")
+        builds = tmp_path / "state" / "builds"
+        wait_for(lambda: list(builds.glob("*/commands/002.sh")))
+
+        process.terminate()
+
+        assert process.wait(20) == 0
+        assert [entry.name for entry in builds.iterdir()] == ["running"]
+
+
 def test_it_answers_to_a_given_name_on_a_given_address(tmp_path: Path) -> None:
     """Containers call it by its name on their network; every other name is a stranger's."""
     with _running(tmp_path, "--listen", "127.0.0.2", "--host-name", "Local-AWS") as (_, ready):

@@ -11,6 +11,7 @@ import pytest
 
 from local_stack.errors import PartFailedError
 from local_stack.process import Processes
+from local_stack.stack import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,15 @@ def test_a_part_that_ends_by_itself_is_told_with_its_last_lines(processes: Proce
     processes.running["scheduler"].wait(30)
     with pytest.raises(PartFailedError, match=r"^scheduler ended with exit code 3: no room left .*scheduler\.log"):
         processes.check()
+
+
+def test_what_another_program_answers_is_not_taken_for_a_part_that_ended(processes: Processes, tmp_path: Path) -> None:
+    """A part that finds its port taken ends, while the condition holds because of whoever took it."""
+    processes.start("registry", [sys.executable, "-c", "raise SystemExit(1)"], os.environ, tmp_path)
+    processes.running["registry"].wait(30)
+
+    with pytest.raises(PartFailedError, match=r"^registry ended with exit code 1"):
+        wait_for(lambda: True, processes, "the registry answers")
 
 
 def test_a_part_that_ignores_sigterm_is_killed(processes: Processes, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_stack.errors import AlreadyRunningError
+from local_stack.errors import AlreadyRunningError, StackError
 from local_stack.home import Home
 
 if TYPE_CHECKING:
@@ -34,3 +34,32 @@ def test_a_start_forgets_everything_but_the_cache(tmp_path: Path) -> None:
     home.clear()
     assert not home.database.exists()
     assert (home.cache / "kept").exists()
+
+
+def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
+    """A crash may leave files of root's; nobody should meet a traceback then."""
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    # Also root may not remove the target of a link like this.
+    home.aws_state.symlink_to(tmp_path)
+
+    with pytest.raises(StackError, match=r"home/aws cannot be emptied \(.*\): try again .* remove it, as root"):
+        home.clear()
+
+
+def test_two_homes_have_registries_of_their_own(tmp_path: Path) -> None:
+    """One registry writes a folder; what homes share is the cache."""
+    one, two = (Home(tmp_path / name, cache=tmp_path / "cache") for name in ("one", "two"))
+
+    assert one.registry != two.registry
+
+
+def test_the_registrys_content_outlives_a_start(tmp_path: Path) -> None:
+    """The second run finds what the first has built."""
+    home = Home(tmp_path)
+    home.registry.mkdir(parents=True)
+    (home.registry / "kept").touch()
+
+    home.clear()
+
+    assert (home.registry / "kept").exists()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _start(program: str, directory: Path) -> ProcessContainer:
     command = Command([sys.executable, "-u", "-c", program], directory, {"A": "1"})
-    return ProcessContainer(command, lambda _: None, lambda _: None)
+    return ProcessContainer(command, lambda _: None, lambda _: None, is_first=True)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,17 @@ def test_stop_gives_the_program_time_to_save(tmp_path: Path) -> None:
 
     assert list(lines) == ["saved"]
     assert container.wait(0) == 5
+
+
+def test_sigterm_ends_a_program_that_is_no_containers_first(tmp_path: Path) -> None:
+    """Without a handler the default action ends it at once, as it does a shell."""
+    command = Command([sys.executable, "-u", "-c", "import time; print('ready'); time.sleep(60)"], tmp_path)
+    program = ProcessContainer(command, lambda _: None, lambda _: None)
+    assert next(program.lines()) == "ready"
+
+    program.stop(20)
+
+    assert program.wait(0) == 143
 
 
 def test_stop_kills_a_program_that_does_not_end(tmp_path: Path) -> None:
