@@ -163,7 +163,7 @@ class FakeDocker(BaseAdapter):
         if name in self.not_distributed:
             return 404, _json({"message": f"manifest for {name} not found: manifest unknown"})
         if name not in self.distributed:
-            return 500, _json({"message": "dial tcp: lookup registry-1.docker.io: no such host"})
+            return 500, _json({"message": "dial tcp: lookup registry.example: no such host"})
         return 200, _json({"Descriptor": {"digest": self.distributed[name]}})
 
     def _inspect(self, name: str, *_: Any) -> tuple[int, bytes]:
