@@ -17,7 +17,7 @@ from local_stack.errors import StackError
 from local_stack.home import CHECKOUT, Home
 from tests.support.docker_registry import remove_images
 from tests.support.process_cloud import wait_until
-from tests.support.readme import command
+from tests.support.readme import command, terminal
 from tests.support.requirement import skip_or_fail
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run(home: Home) -> str:
     made = subprocess.run(
         command("make run").split(),
         cwd=CHECKOUT,
-        env=os.environ | {"ENGINE": "docker", "DOCKER_BUILD_OPTIONS": build_options(), "STACK_HOME": str(home.root)},
+        env=terminal(ENGINE="docker", DOCKER_BUILD_OPTIONS=build_options(), STACK_HOME=str(home.root)),
         capture_output=True,
         text=True,
         check=False,

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from local_stack.home import CHECKOUT
-from tests.support.readme import command, commands
+from tests.support.readme import command, commands, terminal
 
 RUN_ELSEWHERE = {
     "make run": "test_run.py",
@@ -45,7 +45,7 @@ def test_make_ui_stays_up_until_ctrl_c() -> None:
     process = subprocess.Popen(
         command("make ui").split(),
         cwd=CHECKOUT,
-        env=os.environ | {"ENGINE": "process"},
+        env=terminal(ENGINE="process"),
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 import subprocess
@@ -11,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from local_stack.home import CHECKOUT
-from tests.support.readme import command
+from tests.support.readme import command, terminal
 
 TASKS = {
     "build_push_image",
@@ -30,7 +29,7 @@ def output() -> str:
     made = subprocess.run(
         command("make run").split(),
         cwd=CHECKOUT,
-        env=os.environ | {"ENGINE": "process"},
+        env=terminal(ENGINE="process"),
         capture_output=True,
         text=True,
         check=False,

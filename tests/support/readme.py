@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from local_stack.home import CHECKOUT
 
-__all__ = ["command", "commands"]
+__all__ = ["command", "commands", "terminal"]
 
 
 def commands() -> list[str]:
@@ -20,3 +21,12 @@ def command(beginning: str) -> str:
     known = commands()
     (found,) = [beginning] if beginning in known else (line for line in known if line.startswith(beginning))
     return found
+
+
+def terminal(**variables: str) -> dict[str, str]:
+    """Return the environment in which a user types a command, and not that of the make which runs the tests.
+
+    :param variables: set besides
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return inherited | variables
