@@ -18,7 +18,7 @@ __all__ = ["CLASSIFIER", "operator_cloud"]
 
 CLASSIFIER = """\
 #!/usr/bin/env python3
-import json, os, pathlib, sys
+import json, os, pathlib, signal, sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 threshold = float((pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model/threshold").read_text())
@@ -47,6 +47,7 @@ class Handler(BaseHTTPRequestHandler):
         labels = ["short" if float(line) < threshold else "long" for line in lines]
         self.answer(200, json.dumps({"predictions": [{"label": label} for label in labels]}).encode())
 
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 address = (os.environ["SAGEMAKER_BIND_TO_ADDRESS"], int(os.environ["SAGEMAKER_BIND_TO_PORT"]))
 ThreadingHTTPServer(address, Handler).serve_forever()
 """
