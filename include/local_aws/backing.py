@@ -72,8 +72,7 @@ def make_backing(engine: str, cloud: Cloud, cache_dir: Path, docker: DockerSetti
 
 def docker_backing(cloud: Cloud, engine: Engine, docker: DockerSettings) -> Backing:
     """Return an engine that pulls from a registry, with the ECR and the CodeBuild that belong to it."""
-    ecr_host = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
-    tool = relay(ecr_host, docker.registry, docker.build_options, registry_from_here=docker.registry_from_here)
+    tool = relay(cloud.ecr_host, docker.registry, docker.build_options, registry_from_here=docker.registry_from_here)
     mirror = Mirror(cloud, Registry(docker.registry_from_here or docker.registry), docker.build_options)
     return Backing(
         engine,

@@ -58,6 +58,11 @@ class Cloud:
                 self._clients[key] = self._make_client(service, user_agent)
             return self._clients[key]
 
+    @property
+    def ecr_host(self) -> str:
+        """Return the host that stands before the repository in an image's URI."""
+        return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com"
+
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource, for example ``resource`` ``training-job/churn`` of ``sagemaker``."""
         partition = self._session.get_partition_for_region(self.region)

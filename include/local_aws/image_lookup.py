@@ -36,7 +36,7 @@ def look_up(cloud: Cloud, image: str) -> ImageReference:
 
 def _refuse_elsewhere(cloud: Cloud, reference: ImageReference, image: str) -> None:
     """Let no image of another account or region pass for the one of the same name here."""
-    here = f"{cloud.account}.dkr.ecr.{cloud.region}.amazonaws.com"
+    here = cloud.ecr_host
     if reference.registry not in {here, f"{here}.cn"}:
         message = (
             f"there is no image {image}: the registry {reference.registry} is not that of this account and "

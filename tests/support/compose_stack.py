@@ -10,13 +10,10 @@ import functools
 import json
 import os
 import secrets
-import socket
 import subprocess
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -25,6 +22,9 @@ import httpx
 
 from local_aws.engine_docker import silence
 from local_stack.airflow_api import AirflowApi
+from local_stack.home import CHECKOUT
+from local_stack.port import free_port
+from tests.support.docker_registry import remove_images
 from tests.support.readme import command
 from tests.support.requirement import skip_or_fail
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ComposeStack", "compose_command", "require_compose"]
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 _IMAGES = CHECKOUT / "tests" / "compose" / "images"
 _STAND_INS = {
     "AIRFLOW_IMAGE": "airflow",
@@ -72,13 +71,6 @@ def require_compose() -> None:
     ]
     if missing:
         skip_or_fail("; ".join(missing))
-
-
-def free_port() -> int:
-    """Return a loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -127,12 +119,7 @@ class ComposeStack:
     def remove(self) -> None:
         """Remove what the project has made, the images of its registry in the engine among it."""
         self.down("--volumes")
-        for image in self.engine.api.images():
-            for name in [*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())]:
-                if name.startswith(f"127.0.0.1:{self.registry_port}/"):
-                    # The last of its tags takes an image's digest along.
-                    with suppress(docker.errors.ImageNotFound):
-                        self.engine.api.remove_image(name, force=True)
+        remove_images(self.engine, f"127.0.0.1:{self.registry_port}/")
         self.engine.close()
 
     def compose(self, *arguments: str) -> str:

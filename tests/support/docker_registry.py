@@ -161,7 +161,8 @@ def remove_images(client: Any, prefix: str) -> None:
         )
         # A digest goes with the last tag of its repository.
         for name in tags or digests:
-            client.api.remove_image(name, force=True)
+            with suppress(docker.errors.ImageNotFound):  # it went with another of its names
+                client.api.remove_image(name, force=True)
 
 
 def remove_with_descendants(client: Any, name: str) -> None:

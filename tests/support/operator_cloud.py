@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["CLASSIFIER", "operator_cloud"]
+    from tests.support.local_cloud import LocalCloud
+
+__all__ = ["CLASSIFIER", "operator_cloud", "operators_reach"]
 
 CLASSIFIER = """\
 #!/usr/bin/env python3
@@ -56,18 +58,24 @@ serving."""
 
 
 @contextmanager
+def operators_reach(cloud: LocalCloud) -> Iterator[None]:
+    """Point every client that operators make at this local AWS; they need ``aws_conn_id=None``."""
+    environment = {
+        "AWS_ENDPOINT_URL": cloud.endpoint_url,
+        "AWS_DEFAULT_REGION": cloud.region,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        # What does not go to the local AWS dies here instead of reaching AWS.
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1",
+    }
+    # Clients of an earlier local AWS must not be found again.
+    with mock.patch.dict(os.environ, environment), mock.patch.dict(connection._clients, clear=True):
+        yield
+
+
+@contextmanager
 def operator_cloud(directory: Path) -> Iterator[ProcessCloud]:
-    """Run a local AWS and point every client that operators make at it; they need ``aws_conn_id=None``."""
-    with process_cloud(directory, startup_timeout_seconds=3.0) as cloud:
-        environment = {
-            "AWS_ENDPOINT_URL": cloud.endpoint_url,
-            "AWS_DEFAULT_REGION": cloud.region,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            # what does not go to the local AWS dies here instead of reaching AWS
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "NO_PROXY": "127.0.0.1",
-        }
-        # clients of an earlier local AWS must not be found again
-        with mock.patch.dict(os.environ, environment), mock.patch.dict(connection._clients, clear=True):
-            yield cloud
+    """Run a local AWS with the process engine, which operators reach until the block ends."""
+    with process_cloud(directory, startup_timeout_seconds=3.0) as cloud, operators_reach(cloud):
+        yield cloud

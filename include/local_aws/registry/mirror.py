@@ -112,10 +112,9 @@ class Mirror:
             return
         if is_of_other_options(self._registry.labels(repository, manifest), self._build_options):
             return
-        host = f"{self._cloud.account}.dkr.ecr.{self._cloud.region}.amazonaws.com"
         tag = None if reference == manifest.digest else reference
         try:
-            push_image(self._ecr, ImageReference(host, repository, tag, manifest.digest), manifest)
+            push_image(self._ecr, ImageReference(self._cloud.ecr_host, repository, tag, manifest.digest), manifest)
         except PushError as error:
             # The registry took it long ago: nobody is left to be refused.
             if (repository, reference, manifest.digest) not in self._told:

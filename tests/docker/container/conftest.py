@@ -8,8 +8,9 @@ import pytest
 
 from local_stack.home import CHECKOUT
 from tests.support.docker_cloud import DockerCloud, docker_cloud, require_docker
-from tests.support.docker_operators import build_and_push, operators_reach
+from tests.support.docker_operators import build_and_push
 from tests.support.iris_account import IrisAccount
+from tests.support.operator_cloud import operators_reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

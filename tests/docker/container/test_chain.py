@@ -13,8 +13,8 @@ from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
 from sagemaker_byoc.sensors.training_job import TrainingJobSensor
-from tests.support.docker_operators import operators_reach
 from tests.support.iris_account import as_json, known_flowers
+from tests.support.operator_cloud import operators_reach
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local_stack.home import CHECKOUT
-from tests.support.docker_operators import build_and_push, operators_reach
+from tests.support.docker_operators import build_and_push
+from tests.support.operator_cloud import operators_reach
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_stack.home import CHECKOUT
-from tests.support.docker_operators import build_and_push, operators_reach
+from tests.support.docker_operators import build_and_push
 from tests.support.iris_account import IrisAccount, as_json, known_flowers
+from tests.support.operator_cloud import operators_reach
 from tests.support.process_cloud import wait_until
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from sagemaker_byoc.operators.image import BuildPushImageOperator
-from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_build import DIGEST, FakeBuild, digest_of
 from tests.support.fake_docker import FakeDocker, fake_docker
 from tests.support.task_run import TaskRun
@@ -26,19 +26,6 @@ REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 OTHER = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
 PINNED = f"{REGISTRY}/iris@{DIGEST}"
 OLD, NEW = "sha256:" + "1" * 64, "sha256:" + "2" * 64
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS in which nobody has built anything."""
-    with fake_aws() as aws:
-        yield aws
-
-
-@pytest.fixture
-def builds(aws: FakeAws) -> FakeBuild:
-    """ECR, S3 and CodeBuild."""
-    return FakeBuild(aws)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sagemaker_byoc.errors import ImageBuildInterruptedError
 from sagemaker_byoc.hooks import docker_build
 from sagemaker_byoc.operators.image import BuildPushImageOperator
-from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_build import DIGEST, FakeBuild, digest_of
 from tests.support.fake_docker import FakeDocker, fake_docker, step
 from tests.support.task_run import TaskRun
@@ -33,19 +33,6 @@ FAILED_STEP = [
     *step("2/2", "RUN pip install nothing", "\x1b[91mERROR: no matching distribution\n\x1b[0m"),
     {"error": "The command '/bin/sh -c pip install nothing' returned a non-zero code: 1"},
 ]
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS in which nobody has built anything."""
-    with fake_aws() as aws:
-        yield aws
-
-
-@pytest.fixture
-def builds(aws: FakeAws) -> FakeBuild:
-    """ECR without images."""
-    return FakeBuild(aws)
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from botocore.exceptions import ClientError
 
-from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
-from tests.support.fake_build import FakeBuild
+from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.image_task import codebuild_operator, write_folder
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.fake_build import FakeBuild
 
 RULE = {
     "rulePriority": 1,
@@ -24,19 +24,6 @@ RULE = {
     "action": {"type": "expire"},
 }
 POLICY = {"rules": [RULE]}
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS in which nobody has built anything."""
-    with fake_aws() as aws:
-        yield aws
-
-
-@pytest.fixture
-def builds(aws: FakeAws) -> FakeBuild:
-    """ECR, S3 and CodeBuild without images."""
-    return FakeBuild(aws)
 
 
 def run(folder: Path, **changes: Any) -> None:

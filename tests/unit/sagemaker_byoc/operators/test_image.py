@@ -15,28 +15,14 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from sagemaker_byoc.errors import ImageBuildInterruptedError
 from sagemaker_byoc.links import LogLink
 from sagemaker_byoc.operators.image import BuildPushImageOperator
-from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_build import DIGEST, FakeBuild
 from tests.support.task_run import TaskRun, remade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PINNED = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/iris@{DIGEST}"
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS in which nobody has built anything."""
-    with fake_aws() as aws:
-        yield aws
-
-
-@pytest.fixture
-def builds(aws: FakeAws) -> FakeBuild:
-    """ECR, S3 and CodeBuild."""
-    return FakeBuild(aws)
 
 
 @pytest.fixture
