@@ -1,0 +1,189 @@
+"""Compare what a thousand waits in which nothing changes cost: calls of AWS, and the triggerer's processor and memory.
+
+A real triggerer runs deferred tasks against an endpoint that counts calls. The waits are all released at one moment;
+from then until every one of them was taken up and no job is looked at for the first time any more is the start, and
+what follows is the steady state. A probe among the triggers measures how late the event loop is. Run by ``make bench``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stage import EdgeClient, Side, Triggerer, running_edge, running_triggerer, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STOCK = Side("stock", "stock, deferrable")
+OURS = Side("ours", "ours", (("BENCHMARK_STREAM_LOGS", "yes"), ("BENCHMARK_QUEUE_URL", "")))
+OURS_WITHOUT_LOGS = Side("ours", "ours, stream_logs=False", (("BENCHMARK_STREAM_LOGS", "no"), OURS.variables[1]))
+SIDES = {"stock": STOCK, "ours": OURS, "ours-without-logs": OURS_WITHOUT_LOGS}
+QUIET_SECONDS = 35.0
+"""Longer than the longest pause between two looks of either side, stock's 30 s."""
+
+START_LIMIT_SECONDS = 900.0
+MEGABYTE = 1e6
+
+
+@dataclass
+class Spell:
+    """What a triggerer used during a spell.
+
+    :param runner_seconds: of processor time, in the process of the triggers
+    :param supervisor_seconds: of processor time, in the process that talks to the database
+    :param lags: of the event loop in seconds, in order of size
+    """
+
+    seconds: float = 0.0
+    runner_seconds: float = 0.0
+    supervisor_seconds: float = 0.0
+    lags: list[float] = field(default_factory=list)
+
+    def lag(self, share: float) -> float:
+        """Return the lag that this share of the ticks does not exceed, in milliseconds."""
+        return self.lags[min(int(share * len(self.lags)), len(self.lags) - 1)] * 1000
+
+
+@dataclass
+class Cost:
+    """What was measured of one side.
+
+    :param calls: of AWS in the steady spell, by action
+    :param grown_bytes: of resident memory since before the release, in the process of the triggers
+    """
+
+    side: Side
+    start: Spell
+    steady: Spell
+    calls: Counter[str]
+    grown_bytes: int
+    described: int
+    files: int
+
+    @property
+    def calls_a_minute(self) -> float:
+        """All calls."""
+        return self.calls.total() / self.steady.seconds * 60
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    options = parser().parse_args()
+    if options.quick:
+        options.waits, options.seconds, options.quiet_seconds = 20, 3.0, 8.0
+    costs = [measure(SIDES[name], options) for name in options.sides]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {options.waits} waits\n")
+    report(costs)
+    report_calls(costs)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's grammar."""
+    grammar = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    grammar.add_argument("--waits", type=int, default=1000, help="how many (%(default)s)")
+    grammar.add_argument("--seconds", type=float, default=120.0, help="of the steady spell (%(default)s)")
+    grammar.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), help="what to compare (%(default)s)")
+    grammar.add_argument("--quick", action="store_true", help="a size that shows that it works, and measures nothing")
+    grammar.set_defaults(quiet_seconds=QUIET_SECONDS)
+    return grammar
+
+
+def measure(side: Side, options: argparse.Namespace) -> Cost:
+    """Run one side."""
+    names = [f"job-{number:05}" for number in range(options.waits)]
+    with running_edge() as edge, running_triggerer(side, edge, names) as triggerer:
+        edge.create_jobs(names)
+        before = triggerer.runner.memory_info().rss
+        with spell(triggerer) as start:
+            triggerer.release()
+            until(lambda: triggerer.assigned() > len(names), seconds=START_LIMIT_SECONDS)
+            settle(edge, options.quiet_seconds)
+        edge.reset_calls()
+        with spell(triggerer) as steady:
+            time.sleep(options.seconds)
+        state = edge.state()
+        still_deferred = len(names) - len(triggerer.over())
+        if still_deferred < len(names):
+            raise SystemExit(f"{side.label}: {len(names) - still_deferred} waits ended, though no job did")
+        return Cost(
+            side,
+            start,
+            steady,
+            Counter(state["calls"]),
+            triggerer.runner.memory_info().rss - before,
+            state["described"],
+            triggerer.runner.num_fds(),
+        )
+
+
+def settle(edge: EdgeClient, quiet_seconds: float) -> None:
+    """Return when no job has been looked at for the first time for a while; ``until`` bounds how long that may take."""
+    seen = [0, time.monotonic()]
+
+    def quiet() -> bool:
+        described = edge.state()["described"]
+        if described != seen[0]:
+            seen[:] = [described, time.monotonic()]
+        return time.monotonic() - seen[1] > quiet_seconds
+
+    until(quiet, seconds=START_LIMIT_SECONDS, pause_seconds=1.0)
+
+
+@contextmanager
+def spell(triggerer: Triggerer) -> Iterator[Spell]:
+    """Measure what the triggerer uses during the block."""
+    measured = Spell()
+    processes = (triggerer.runner, triggerer.process)
+    begin, used = time.time(), [sum(process.cpu_times()[:2]) for process in processes]
+    yield measured
+    measured.seconds = time.time() - begin
+    measured.runner_seconds, measured.supervisor_seconds = (
+        sum(process.cpu_times()[:2]) - before for process, before in zip(processes, used, strict=True)
+    )
+    measured.lags = triggerer.lags(begin, time.time())
+
+
+def report(costs: list[Cost]) -> None:
+    """Print what the triggerer used, and the ratios to the first side."""
+    print("process of the triggers; CPU of the steady spell in seconds per minute, lag of the event loop in ms")
+    print(
+        f"{'':<26} {'calls/min':>10} {'start s':>8} {'CPU s':>7} {'lag p99':>8} {'max':>7} "
+        f"{'steady CPU':>11} {'lag p99':>8} {'max':>7} {'MB grown':>9} {'files':>6} {'supervisor CPU':>15}"
+    )
+    for cost in costs:
+        start, steady = cost.start, cost.steady
+        minute = 60 / steady.seconds
+        print(
+            f"{cost.side.label:<26} {cost.calls_a_minute:>10.1f} {start.seconds:>8.1f} {start.runner_seconds:>7.2f} "
+            f"{start.lag(0.99):>8.1f} {start.lag(1):>7.1f} {steady.runner_seconds * minute:>11.2f} "
+            f"{steady.lag(0.99):>8.1f} {steady.lag(1):>7.1f} {cost.grown_bytes / MEGABYTE:>9.1f} {cost.files:>6} "
+            f"{steady.supervisor_seconds * minute:>15.2f}"
+        )
+    first = costs[0]
+    for cost in costs[1:]:
+        print(
+            f"{first.side.label} over {cost.side.label}: "
+            f"{first.calls_a_minute / max(cost.calls_a_minute, 1e-9):.1f} times the calls, "
+            f"{first.start.runner_seconds / cost.start.runner_seconds:.1f} times the CPU of the start, "
+            f"{first.steady.runner_seconds / cost.steady.runner_seconds:.1f} times that of the steady state, "
+            f"{first.grown_bytes / max(cost.grown_bytes, 1):.1f} times the memory"
+        )
+
+
+def report_calls(costs: list[Cost]) -> None:
+    """Print the calls by action."""
+    print(f"\n{'calls a minute, steady':<26} {'jobs ever described':>20}")
+    for cost in costs:
+        each = ", ".join(f"{action} {count / cost.steady.seconds * 60:.1f}" for action, count in cost.calls.items())
+        print(f"{cost.side.label:<26} {cost.described:>20}   {each or 'none'}")
+
+
+if __name__ == "__main__":
+    main()
