@@ -160,10 +160,14 @@ def report(runs: dict[str, list[Run]]) -> None:
     """Print the medians of each chain, and the ratios to the last one."""
     counted = len(next(iter(runs.values())))
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {counted} runs each\n")
-    print(f"{'median of a run':<26} {'wall s':>8} {'min':>7} {'max':>7} {'worker processes':>17} {'worker-seconds':>15}")
+    print(
+        f"{'median of a run':<26} {'wall s':>8} {'min':>7} {'max':>7} {'worker processes':>17} {'worker-seconds':>15}"
+    )
     medians: dict[str, Any] = {}
     for name, all_runs in runs.items():
-        walls, started, held = zip(*[(run.wall_seconds, run.started, run.held_seconds) for run in all_runs], strict=True)
+        walls, started, held = zip(
+            *[(run.wall_seconds, run.started, run.held_seconds) for run in all_runs], strict=True
+        )
         wall, count, seconds = medians[name] = tuple(map(statistics.median, (walls, started, held)))
         spread = f"{wall:>8.1f} {min(walls):>7.1f} {max(walls):>7.1f}"
         print(f"{CHAINS[name][0].label:<26} {spread} {count:>17.0f} {seconds:>15.1f}")

@@ -19,12 +19,13 @@ from edge_account import Account, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
+
+    Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+    Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 4096
-
-Receive = "Callable[[], Awaitable[dict[str, Any]]]"
-Send = "Callable[[dict[str, Any]], Awaitable[None]]"
 
 
 class Edge:

@@ -15,7 +15,6 @@ import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -29,6 +28,7 @@ from local_stack.stack import prepare_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
 __all__ = ["EdgeClient", "Side", "Triggerer", "running_edge", "running_triggerer", "until"]
 
@@ -149,11 +149,11 @@ class Triggerer:
             [[count]] = database.execute("select count(*) from trigger where triggerer_id is not null")
         return int(count)
 
-    def over(self) -> set[str]:
-        """Return the waits that are over: their tasks are not deferred any more."""
+    def over(self) -> dict[str, str]:
+        """Return the waits that are over, as their tasks are not deferred any more: the state of each task."""
+        query = "select run_id, state from task_instance where dag_id = 'waits' and state != 'deferred'"
         with closing(self._database()) as database:
-            rows = database.execute("select run_id from task_instance where dag_id = 'waits' and state != 'deferred'")
-            return {str(name) for [name] in rows}
+            return dict(database.execute(query))
 
     def _database(self) -> sqlite3.Connection:
         return sqlite3.connect(self.side.home.database, timeout=60)

@@ -13,6 +13,7 @@ import json
 import logging
 import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
@@ -56,7 +57,7 @@ def write_dags(session: Session) -> None:
     """Write the folder's DAGs, and one for the probe, as the dag processor does."""
     session.add(DagBundleModel(name=BUNDLE))
     session.flush()
-    folder = conf.get("core", "dags_folder")
+    folder = Path(conf.get_mandatory_value("core", "dags_folder"))
     bag = DagBag(folder, bundle_path=folder, bundle_name=BUNDLE)
     if bag.import_errors:
         sys.exit(f"a DAG does not import: {bag.import_errors}")
@@ -70,6 +71,8 @@ def defer(session: Session, dag_id: str, names: list[str], trigger_of: Any) -> N
     """Make a run for each name and defer its one task."""
     dag = DBDagBag().get_latest_version_of_dag(dag_id, session=session)
     version = DagVersion.get_latest_version(dag_id, session=session)
+    if dag is None or version is None:
+        sys.exit(f"the folder has no DAG {dag_id}")
     for name in names:
         run = dag.create_dagrun(
             run_id=name,

@@ -10,12 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from airflow.triggers.base import TriggerEvent
 
 TICK_SECONDS = 0.01
 TICKS_PER_REPORT = 50
@@ -38,11 +36,11 @@ class LagProbeTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Tick until the triggerer ends."""
         with Path(self.report).open("a") as report:
-            while True:
+            while self.report:
                 for _ in range(TICKS_PER_REPORT):
                     asked = time.perf_counter()
                     await asyncio.sleep(TICK_SECONDS)
                     late = time.perf_counter() - asked - TICK_SECONDS
                     report.write(f"{time.time():.3f} {late:.6f}\n")
                 report.flush()
-        yield  # makes this a generator, as Airflow wants it
+        yield TriggerEvent(None)  # never reached; makes this the generator that Airflow wants

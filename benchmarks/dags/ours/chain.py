@@ -30,7 +30,7 @@ with DAG(
     )
     wait_for_job = TrainingJobSensor(
         task_id="wait_for_training",
-        training_job_name="{{ ti.xcom_pull(task_ids='create_training_job', map_indexes=-1) }}",
+        training_job_name=job.output,
     )
     model = CreateModelOperator(
         task_id="create_model",
@@ -45,6 +45,6 @@ with DAG(
     )
     wait_for_endpoint = EndpointSensor(
         task_id="wait_for_endpoint",
-        endpoint="{{ ti.xcom_pull(task_ids='create_endpoint', map_indexes=-1) }}",
+        endpoint=endpoint.output,
     )
     job >> wait_for_job >> model >> endpoint >> wait_for_endpoint
