@@ -7,6 +7,7 @@ On real AWS the same things are made once by a person or by a template; the READ
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ DATA = CHECKOUT / "include" / "data" / "iris"
 BUCKET = "sagemaker-retrain-local"
 PROJECT = "sagemaker-retrain-image"
 DATA_PREFIX = "iris/partitions"
+EVENT_TEMPLATE = CHECKOUT / "include" / "events" / "state-changes.json"
+EVENT_STACK = "sagemaker-retrain-events"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ class Account:
 
 
 def seed(endpoint_url: str) -> Account:
-    """Make bucket, data, roles and CodeBuild project on the local AWS; what is there already stays."""
+    """Make bucket, data, roles, CodeBuild project and the queue of state changes on the local AWS.
+
+    What is there already stays.
+    """
     session = boto3.Session("local", "local", region_name=REGION)
     s3 = session.client("s3", endpoint_url=endpoint_url)
     s3.create_bucket(Bucket=BUCKET)
@@ -55,10 +61,11 @@ def seed(endpoint_url: str) -> Account:
     training_role = create_role(iam, "sagemaker-retrain-execution", "sagemaker.amazonaws.com")
     build_role = create_role(iam, "sagemaker-retrain-build", "codebuild.amazonaws.com")
     create_project(session.client("codebuild", endpoint_url=endpoint_url), build_role)
-    return Account(settings(training_role), partitions)
+    queue_url = create_event_queue(session.client("cloudformation", endpoint_url=endpoint_url))
+    return Account(settings(training_role, queue_url), partitions)
 
 
-def settings(role_arn: str) -> dict[str, Any]:
+def settings(role_arn: str, queue_url: str) -> dict[str, Any]:
     """Return the Variable's content."""
     return {
         "region_name": REGION,
@@ -70,6 +77,7 @@ def settings(role_arn: str) -> dict[str, Any]:
         "repository": "sagemaker-retrain",
         "codebuild_project": PROJECT,
         "endpoint_name": "iris",
+        "event_queue_url": queue_url,
     }
 
 
@@ -128,6 +136,20 @@ def build_project(role_arn: str) -> dict[str, Any]:
             "privilegedMode": True,
         },
     }
+
+
+def create_event_queue(cloudformation: Any) -> str:
+    """Make the queue of SageMaker's state changes from its template, unless its stack is there; return its URL."""
+    with contextlib.suppress(cloudformation.exceptions.AlreadyExistsException):
+        cloudformation.create_stack(
+            StackName=EVENT_STACK,
+            TemplateBody=EVENT_TEMPLATE.read_text(encoding="utf-8"),
+            Capabilities=["CAPABILITY_IAM"],
+        )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=EVENT_STACK)
+    [stack] = cloudformation.describe_stacks(StackName=EVENT_STACK)["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    return str(outputs["QueueUrl"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -171,9 +171,11 @@ class EventStream:
         )
 
     def _pause(self) -> None:
-        longest = min(2.0 ** min(self._failures - 1, 16), LONGEST_PAUSE_SECONDS)
         with self._changed:
-            self._changed.wait_for(
-                lambda: not self._subscriptions,
-                longest * random.uniform(0.5, 1),  # noqa: S311 - spreads load, hides nothing
-            )
+            self._changed.wait_for(lambda: not self._subscriptions, pause_seconds(self._failures))
+
+
+def pause_seconds(failures: int) -> float:
+    """Return how long a reader rests after so many failures in a row: it doubles, up to two minutes."""
+    longest = min(2.0 ** min(failures - 1, 16), LONGEST_PAUSE_SECONDS)
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing

@@ -26,4 +26,6 @@ def test_an_account_can_be_seeded_again(tmp_path: Path, capsys: pytest.CaptureFi
         assert printed[0][VARIABLE]["bucket"] == BUCKET
         role = cloud.client("iam").get_role(RoleName="sagemaker-retrain-execution")["Role"]
         assert printed[0][VARIABLE]["role_arn"] == role["Arn"]
+        queue_url = printed[0][VARIABLE]["event_queue_url"]
+        assert cloud.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]
         assert cloud.client("codebuild").list_projects()["projects"] == [PROJECT]
