@@ -7,7 +7,6 @@ On real AWS the same things are made once by a person or by a template; the READ
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
+from local_stack.event_queue import create_event_queue
 from local_stack.home import CHECKOUT
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ DATA = CHECKOUT / "include" / "data" / "iris"
 BUCKET = "sagemaker-retrain-local"
 PROJECT = "sagemaker-retrain-image"
 DATA_PREFIX = "iris/partitions"
-EVENT_TEMPLATE = CHECKOUT / "include" / "events" / "state-changes.json"
-EVENT_STACK = "sagemaker-retrain-events"
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,7 @@ def seed(endpoint_url: str) -> Account:
     training_role = create_role(iam, "sagemaker-retrain-execution", "sagemaker.amazonaws.com")
     build_role = create_role(iam, "sagemaker-retrain-build", "codebuild.amazonaws.com")
     create_project(session.client("codebuild", endpoint_url=endpoint_url), build_role)
-    queue_url = create_event_queue(session.client("cloudformation", endpoint_url=endpoint_url))
-    return Account(settings(training_role, queue_url), partitions)
+    return Account(settings(training_role, create_event_queue(session, endpoint_url)), partitions)
 
 
 def settings(role_arn: str, queue_url: str) -> dict[str, Any]:
@@ -136,20 +133,6 @@ def build_project(role_arn: str) -> dict[str, Any]:
             "privilegedMode": True,
         },
     }
-
-
-def create_event_queue(cloudformation: Any) -> str:
-    """Make the queue of SageMaker's state changes from its template, unless its stack is there; return its URL."""
-    with contextlib.suppress(cloudformation.exceptions.AlreadyExistsException):
-        cloudformation.create_stack(
-            StackName=EVENT_STACK,
-            TemplateBody=EVENT_TEMPLATE.read_text(encoding="utf-8"),
-            Capabilities=["CAPABILITY_IAM"],
-        )
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=EVENT_STACK)
-    [stack] = cloudformation.describe_stacks(StackName=EVENT_STACK)["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    return str(outputs["QueueUrl"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

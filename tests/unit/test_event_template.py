@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
+from local_stack.event_queue import TEMPLATE as FILE
 from local_stack.home import CHECKOUT
-from local_stack.seed import EVENT_TEMPLATE
 
-TEMPLATE = json.loads(EVENT_TEMPLATE.read_text())
+TEMPLATE = json.loads(FILE.read_text())
 RESOURCES = TEMPLATE["Resources"]
 RULES = {name: found["Properties"] for name, found in RESOURCES.items() if found["Type"] == "AWS::Events::Rule"}
 QUEUE_ARN = {"Fn::GetAtt": ["Queue", "Arn"]}
