@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from sagemaker_byoc.state_change import Kind
     from tests.support.process_cloud import ProcessCloud
 
+# moto leaves the queue's policy out of the stack: it knows no such resource, and checks no permissions anyway.
+pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS..SQS..QueuePolicy")
+
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCloud]:
@@ -38,7 +41,6 @@ def queue_url(cloud: ProcessCloud) -> str:
     """The queue of the stack that CloudFormation makes from the template, as a user does."""
     cloudformation = cloud.client("cloudformation")
     template = TEMPLATE.read_text(encoding="utf-8")
-    # moto leaves the queue's policy out and warns: it knows no such resource, and checks no permissions anyway.
     cloudformation.create_stack(StackName="events", TemplateBody=template, Capabilities=["CAPABILITY_IAM"])
     [stack] = cloudformation.describe_stacks(StackName="events")["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}

@@ -148,21 +148,27 @@ def test_what_nobody_here_waits_for_is_offered_to_others_before_it_is_deleted(qu
 def test_a_queue_that_fails_is_told_once_and_read_again_later(
     queue: FakeQueue, caplog: pytest.LogCaptureFixture, code: str
 ) -> None:
-    """Waits go on; the line names queue and action, for whoever corrects a policy."""
-    queue.refusal = AwsSays(code, "no")
+    """Waits go on; the line names queue and action, for whoever corrects a policy, and comes again with the trouble."""
 
-    async def refused_for_a_while() -> None:
+    async def refused_for_a_while(news: asyncio.Event) -> None:
+        queue.refusal = AwsSays(code, "no")
+        before = len(queue.aws.asked("ReceiveMessage"))
+        await until(lambda: len(queue.aws.asked("ReceiveMessage")) > before + 3, "the reader has tried again")
+        queue.refusal = None
+        queue.put(NEWS)
+        await asyncio.wait_for(news.wait(), 20)
+        await until(lambda: not queue.messages, "the message is deleted")
+
+    async def refused_twice() -> None:
         with waiting() as news:
-            await until(lambda: len(queue.aws.asked("ReceiveMessage")) > 3, "the reader has tried again")
-            queue.refusal = None
-            queue.put(NEWS)
-            await asyncio.wait_for(news.wait(), 20)
+            await refused_for_a_while(news)
+            news.clear()
+            await refused_for_a_while(news)
 
-    asyncio.run(refused_for_a_while())
-    [line] = [record.getMessage() for record in caplog.records if record.name == event_stream.__name__]
-    assert QUEUE_URL in line
-    assert code in line
-    assert "ReceiveMessage" in line
+    asyncio.run(refused_twice())
+    lines = [record.getMessage() for record in caplog.records if record.name == event_stream.__name__]
+    assert len(lines) == 2
+    assert all(QUEUE_URL in line and code in line and "ReceiveMessage" in line for line in lines)
 
 
 def test_pauses_after_failures_grow_and_are_bounded() -> None:
