@@ -24,6 +24,10 @@ MOST_MESSAGES = 10
 HIDDEN_SECONDS = 30
 """How long no other reader sees a received message: enough to look at it, far less than it is kept for."""
 
+ASIDE_SECONDS = 1
+"""How long a message that was put back stays hidden. Visible at once it would go to whoever asks next, which is the
+reader that put it back; a second later all readers wait for it alike."""
+
 _ANSWER_SECONDS = 5
 """What a long poll that waited in vain may take beyond the wait itself."""
 
@@ -75,10 +79,10 @@ class EventQueueHook:
             client.delete_message_batch(QueueUrl=self._queue_url, Entries=_entries(messages))
 
     def put_back(self, messages: Sequence[QueueMessage]) -> None:
-        """Let other readers have messages at once."""
+        """Let all readers have messages again, in a second."""
         if messages:
             client = self._client
-            entries = [{**entry, "VisibilityTimeout": 0} for entry in _entries(messages)]
+            entries = [{**entry, "VisibilityTimeout": ASIDE_SECONDS} for entry in _entries(messages)]
             client.change_message_visibility_batch(QueueUrl=self._queue_url, Entries=entries)
 
     @property

@@ -32,9 +32,8 @@ __all__ = ["EventStream"]
 _logger = logging.getLogger(__name__)
 
 CHANCES = 5
-"""How often a message about what nobody here waits for is handed out before it is deleted. Another triggerer that reads
-the same queue has a long poll open when we put the message back; with two of them, one message in 32 misses the right
-one and its wait learns by polling."""
+"""How often a message about what nobody here waits for is handed out before it is deleted. Another triggerer may read
+the same queue: with two of them, one message in 32 misses the right one, whose wait then learns by polling."""
 
 LONGEST_PAUSE_SECONDS = 120.0
 

@@ -36,6 +36,14 @@ def test_a_message_comes_with_what_it_says_and_how_often_it_came(queue: FakeQueu
     assert (first.receive_count, again.receive_count) == (1, 2)
 
 
+def test_what_is_put_back_stays_hidden_for_a_moment(queue: FakeQueue) -> None:
+    """Otherwise it would come back to this reader, which asks again before any other can be given it."""
+    queue.put(event(TrainingJobName="churn"))
+    hook().put_back(hook().receive())
+    [request] = queue.aws.asked("ChangeMessageVisibilityBatch")
+    assert [0 < entry["VisibilityTimeout"] <= 2 for entry in request["Entries"]] == [True]
+
+
 def test_an_empty_queue_gives_an_empty_list(queue: FakeQueue) -> None:
     """As after every long poll without news."""
     assert hook().receive() == []
