@@ -52,7 +52,7 @@ test-compose: setup ## the stack of docker-compose.yaml, both executors: minutes
 test-e2e: setup ## real Airflow, real container: minutes
 	$(PYTEST) tests/e2e
 
-lint: setup setup-container ## style, types, direction of imports, Dockerfiles, shell scripts
+lint: setup setup-container ## style, types, direction of imports, Dockerfiles, shell scripts, CloudFormation
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy plugins/sagemaker_byoc include/local_aws include/local_stack dags tests/unit/sagemaker_byoc tests/unit/local_aws tests/unit/local_stack tests/integration tests/docker tests/engines tests/compose tests/e2e tests/support
@@ -61,6 +61,7 @@ lint: setup setup-container ## style, types, direction of imports, Dockerfiles, 
 	PYTHONPATH=plugins:include $(VENV)/bin/lint-imports
 	$(VENV)/bin/hadolint $$(find . -name Dockerfile -not -path './.*')
 	$(VENV)/bin/shellcheck .ci/run .ci/engine
+	$(VENV)/bin/cfn-lint include/events/*.json
 
 format: setup ## put the sources into the project's format
 	$(VENV)/bin/ruff check --fix .

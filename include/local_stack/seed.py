@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
+from local_stack.event_queue import create_event_queue
 from local_stack.home import CHECKOUT
 
 if TYPE_CHECKING:
@@ -45,7 +46,10 @@ class Account:
 
 
 def seed(endpoint_url: str) -> Account:
-    """Make bucket, data, roles and CodeBuild project on the local AWS; what is there already stays."""
+    """Make bucket, data, roles, CodeBuild project and the queue of state changes on the local AWS.
+
+    What is there already stays.
+    """
     session = boto3.Session("local", "local", region_name=REGION)
     s3 = session.client("s3", endpoint_url=endpoint_url)
     s3.create_bucket(Bucket=BUCKET)
@@ -55,10 +59,10 @@ def seed(endpoint_url: str) -> Account:
     training_role = create_role(iam, "sagemaker-retrain-execution", "sagemaker.amazonaws.com")
     build_role = create_role(iam, "sagemaker-retrain-build", "codebuild.amazonaws.com")
     create_project(session.client("codebuild", endpoint_url=endpoint_url), build_role)
-    return Account(settings(training_role), partitions)
+    return Account(settings(training_role, create_event_queue(session, endpoint_url)), partitions)
 
 
-def settings(role_arn: str) -> dict[str, Any]:
+def settings(role_arn: str, queue_url: str) -> dict[str, Any]:
     """Return the Variable's content."""
     return {
         "region_name": REGION,
@@ -70,6 +74,7 @@ def settings(role_arn: str) -> dict[str, Any]:
         "repository": "sagemaker-retrain",
         "codebuild_project": PROJECT,
         "endpoint_name": "iris",
+        "event_queue_url": queue_url,
     }
 
 

@@ -5,14 +5,18 @@ Owns the reading of DescribeEndpoint and the verdict over it. Makes no call. Kno
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from sagemaker_byoc.errors import RequestError
 
-__all__ = ["EndpointLook", "Settled", "Verdict", "explain", "judge"]
+__all__ = ["LOG_GROUP", "DeploymentGoal", "EndpointLook", "Settled", "Verdict", "explain", "judge"]
+
+LOG_GROUP = "/aws/sagemaker/Endpoints/{}"
+"""Where SageMaker writes the output of an endpoint's containers, by the endpoint's name.
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html"""
 
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
@@ -45,7 +49,7 @@ class EndpointLook:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> EndpointLook:
-        """Read an answer of DescribeEndpoint."""
+        """Read an answer of DescribeEndpoint, or one of the summaries of ListEndpoints, which say less."""
         return cls(
             endpoint_name=answer["EndpointName"],
             status=answer["EndpointStatus"],
@@ -67,6 +71,37 @@ class EndpointLook:
     def as_json(self) -> dict[str, Any]:
         """Return the fields, so that a trigger's event can carry them; ``EndpointLook(**fields)`` reads them back."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class DeploymentGoal:
+    """What an endpoint shall serve.
+
+    :param config_name: the endpoint configuration that must be live
+    :param previous_config_name: what was live before; None when that is unknown or there was nothing
+    """
+
+    endpoint_name: str
+    config_name: str
+    previous_config_name: str | None = None
+
+    @classmethod
+    def of(cls, endpoint: Any, config_name: str | None, previous_config_name: str | None) -> DeploymentGoal:
+        """Bring both ways of naming it to one: a name with its configurations, or what CreateEndpointOperator returns.
+
+        :param endpoint: name, or mapping with ``endpoint_name``, ``endpoint_config_name`` and
+            ``previous_endpoint_config_name``, of which the last two are overruled by the other parameters
+        :raises RequestError: one of the first two is missing
+        """
+        given = endpoint if isinstance(endpoint, Mapping) else {"endpoint_name": endpoint}
+        name = given.get("endpoint_name")
+        config_name = config_name or given.get("endpoint_config_name")
+        if not isinstance(name, str) or not name:
+            raise RequestError("endpoint", endpoint, "the result of create_endpoint, or the endpoint's name")
+        if not config_name:
+            remedy = "Without it, an update that was rolled back would pass for success."
+            raise RequestError("endpoint_config_name", None, "the configuration that must be live", remedy)
+        return cls(name, config_name, previous_config_name or given.get("previous_endpoint_config_name") or None)
 
 
 class Settled:
@@ -92,11 +127,10 @@ class Settled:
         return look == last
 
 
-def judge(look: EndpointLook | None, requested_config: str, previous_config: str | None) -> Verdict:
+def judge(look: EndpointLook | None, goal: DeploymentGoal) -> Verdict:
     """Decide what a look means for the one who asked for a configuration.
 
     :param look: None when the endpoint does not exist
-    :param previous_config: what the endpoint served before; None when that is unknown or there was nothing
     """
     if look is None or look.status == "Deleting":
         return Verdict.GONE
@@ -104,9 +138,9 @@ def judge(look: EndpointLook | None, requested_config: str, previous_config: str
         return Verdict.WAITING
     if look.status != "InService":
         return Verdict.FAILED
-    if look.live_config == requested_config:
+    if look.live_config == goal.config_name:
         return Verdict.LIVE
-    return Verdict.ROLLED_BACK if look.live_config == previous_config else Verdict.SUPERSEDED
+    return Verdict.ROLLED_BACK if look.live_config == goal.previous_config_name else Verdict.SUPERSEDED
 
 
 _EXPLANATIONS = {
@@ -117,10 +151,10 @@ _EXPLANATIONS = {
 }
 
 
-def explain(verdict: Verdict, look: EndpointLook | None, endpoint_name: str, requested_config: str) -> str:
+def explain(verdict: Verdict, look: EndpointLook | None, goal: DeploymentGoal) -> str:
     """Say in one or two sentences why the wait did not end well."""
     live = look.live_config if look is not None else None
     status = look.status if look is not None else "gone"
-    text = _EXPLANATIONS[verdict].format(requested=requested_config, live=live, status=status)
+    text = _EXPLANATIONS[verdict].format(requested=goal.config_name, live=live, status=status)
     reason = look.failure_reason if look is not None else ""
-    return f"Endpoint {endpoint_name}: {text}.{f' AWS says: {reason}' if reason else ''}"
+    return f"Endpoint {goal.endpoint_name}: {text}.{f' AWS says: {reason}' if reason else ''}"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperatorLink
 
-from sagemaker_byoc.console import log_url, training_job_url
+from sagemaker_byoc.console import endpoint_url, log_url, training_job_url
+from sagemaker_byoc.endpoint_status import LOG_GROUP as ENDPOINT_LOG_GROUP
 from sagemaker_byoc.training_job_status import LOG_GROUP
 
 if TYPE_CHECKING:
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-__all__ = ["ConsoleLink", "EndpointLink", "LogLink", "ModelLink", "TrainingJobLink", "push_training_job"]
+__all__ = [
+    "ConsoleLink",
+    "EndpointLink",
+    "LogLink",
+    "ModelLink",
+    "TrainingJobLink",
+    "push_endpoint",
+    "push_training_job",
+]
 
 
 class ConsoleLink(BaseOperatorLink):
@@ -68,7 +77,31 @@ class LogLink(ConsoleLink):
     label = "CloudWatch log"
 
 
+class TriggererTask:
+    """A task that came to the triggerer without a worker, as far as a link needs it.
+
+    Airflow gives such a trigger a task instance that cannot push by itself, since its task is a serialized one.
+    """
+
+    def __init__(self, task_instance: Any) -> None:
+        self._task_instance = task_instance
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Push an XCom; it blocks, and must be called outside the event loop."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        ti = self._task_instance
+        place = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
+        XCom.set(key=key, value=value, **place)
+
+
 def push_training_job(context: Mapping[str, Any], region: str, name: str) -> None:
     """Give the running task its buttons to a training job and to the job's log."""
     TrainingJobLink().push(context, training_job_url(region, name))
     LogLink().push(context, log_url(region, LOG_GROUP, f"{name}/"))
+
+
+def push_endpoint(context: Mapping[str, Any], region: str, name: str) -> None:
+    """Give the running task its buttons to an endpoint and to the log of its containers."""
+    EndpointLink().push(context, endpoint_url(region, name))
+    LogLink().push(context, log_url(region, ENDPOINT_LOG_GROUP.format(name)))

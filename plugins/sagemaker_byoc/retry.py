@@ -13,7 +13,7 @@ from sagemaker_byoc.errors import SageMakerByocError, TrainingJobFailedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CREDENTIAL_CODES", "aws_code", "fail_fast", "is_permanent"]
+__all__ = ["CREDENTIAL_CODES", "aws_code", "fail_fast", "is_permanent", "is_throttled"]
 
 PERMANENT_CODES = frozenset(
     {
@@ -49,6 +49,27 @@ CREDENTIAL_CODES = frozenset(
 )
 """Error codes that speak of the key a call was signed with. They pass: a key is rotated, or a connection corrected,
 while a wait goes on, and ``AwsConnection`` then makes a new client."""
+
+
+THROTTLING_CODES = frozenset(
+    {
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
+"""Error codes that ask for fewer calls, whichever call it was.
+Source: botocore.retries.standard.ThrottledRetryableChecker."""
+
+
+def is_throttled(error: BaseException) -> bool:
+    """Tell whether AWS asks for fewer calls."""
+    return aws_code(error) in THROTTLING_CODES
 
 
 def is_permanent(error: BaseException) -> bool:

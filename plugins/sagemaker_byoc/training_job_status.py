@@ -56,13 +56,13 @@ class TrainingJobLook:
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> TrainingJobLook:
-        """Read the answer of DescribeTrainingJob."""
+        """Read the answer of DescribeTrainingJob, or one of the summaries of ListTrainingJobs, which say less."""
         transitions = description.get("SecondaryStatusTransitions") or [{}]
         metrics = description.get("FinalMetricDataList", [])
         return cls(
             name=description["TrainingJobName"],
             status=description["TrainingJobStatus"],
-            secondary_status=description["SecondaryStatus"],
+            secondary_status=description.get("SecondaryStatus", ""),
             message=transitions[-1].get("StatusMessage", ""),
             failure_reason=description.get("FailureReason", ""),
             image_uri=description.get("AlgorithmSpecification", {}).get("TrainingImage", ""),

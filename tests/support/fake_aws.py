@@ -10,6 +10,7 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -22,6 +23,7 @@ from sagemaker_byoc.hooks import connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
 __all__ = ["AwsSays", "FakeAws", "fake_aws"]
 
@@ -55,10 +57,12 @@ class FakeAws:
     """The answers, and what was asked.
 
     :param calls: operation and parameters of each call as our code gave them, in order
+    :param date: what AWS's clock shows, as a header of each answer; None leaves the header out
     """
 
     answers: dict[str, Callable[..., Answer]] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    date: datetime | None = None
     _current: threading.local = field(default_factory=threading.local)
 
     def on(self, operation: str, answer: Callable[..., Answer] | Answer | AwsSays) -> None:
@@ -96,7 +100,9 @@ class FakeAws:
         if model.output_shape is not None:
             problems = impossible(answer, model.output_shape)
             assert not problems, f"{name} never answers that: {problems}"
-        return AWSResponse("", 200, {}, None), {**answer, "ResponseMetadata": {"HTTPStatusCode": 200}}
+        headers = {"date": format_datetime(self.date, usegmt=True)} if self.date else {}
+        metadata = {"HTTPStatusCode": 200, "HTTPHeaders": headers}
+        return AWSResponse("", 200, {}, None), {**answer, "ResponseMetadata": metadata}
 
 
 def impossible(answer: Answer, shape: Any) -> str:

@@ -20,6 +20,9 @@ class FakeEndpoint:
     def __init__(self, aws: FakeAws) -> None:
         self._aws = aws
         self._states: list[dict[str, Any] | None] = [None]
+        self._now: dict[str, Any] | None = None
+        self._listed = False
+        aws.on("ListEndpoints", self.list_endpoints)
         aws.on("DescribeEndpoint", self.describe)
         aws.on("CreateEndpoint", self.create)
         aws.on("UpdateEndpoint", self.update)
@@ -44,15 +47,31 @@ class FakeEndpoint:
             self._aws.on("ListTags", {"Tags": [{"Key": "data_date", "Value": data_date}]})
 
     def goes_through(self, *states: tuple[str, str] | None, reason: str = "") -> None:
-        """Show one state after another, one for each look; the last one stays. None is an endpoint that is gone."""
+        """Show one state after another; the last one stays. None is an endpoint that is gone.
+
+        Each list shows the next state, and so does each description that follows none.
+        """
         self._states = [_state(*state, None, reason) if state else None for state in states]
 
     def describe(self, **_: Any) -> dict[str, Any]:
         """Answer DescribeEndpoint."""
-        state = self._states.pop(0) if len(self._states) > 1 else self._states[0]
+        state = self._now if self._listed else self._next()
+        self._listed = False
         if state is None:
             raise AwsSays("ValidationException", f'Could not find endpoint "{_ARN}".')
         return state
+
+    def list_endpoints(self, **_: Any) -> dict[str, Any]:
+        """Answer ListEndpoints."""
+        state = self._next()
+        self._listed = True
+        members = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
+        return {"Endpoints": [{key: state[key] for key in members}] if state else []}
+
+    def _next(self) -> dict[str, Any] | None:
+        """Go on to the next state, if there is one, and return it."""
+        self._now = self._states.pop(0) if len(self._states) > 1 else self._states[0]
+        return self._now
 
     def describe_config(self, **request: Any) -> dict[str, Any]:
         """Answer DescribeEndpointConfig."""

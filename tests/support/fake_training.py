@@ -22,9 +22,11 @@ class FakeTraining:
     def __init__(self, aws: FakeAws) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
         self._futures: dict[str, list[tuple[str, str]]] = {}
+        self._listed = False
         self.log: list[str] = []
         aws.on("CreateTrainingJob", self.create)
         aws.on("DescribeTrainingJob", self.describe)
+        aws.on("ListTrainingJobs", self.list_jobs)
         aws.on("StopTrainingJob", self.stop)
         aws.on("ListObjectsV2", {"KeyCount": 1})
         aws.on("DescribeLogStreams", self.streams)
@@ -38,7 +40,7 @@ class FakeTraining:
         self.jobs[name] |= {"TrainingJobStatus": status, "SecondaryStatus": secondary_status or status, **facts}
 
     def goes_through(self, name: str, *states: tuple[str, str]) -> None:
-        """Show one state after another, one for each look."""
+        """Show one state after another: each list shows the next, and so does a description that follows none."""
         self._futures[name] = list(states)
 
     def create(self, **request: Any) -> dict[str, Any]:
@@ -61,9 +63,22 @@ class FakeTraining:
         name = request["TrainingJobName"]
         if name not in self.jobs:
             raise AwsSays("ValidationException", "Requested resource not found.")
+        if not self._listed:
+            self._go_on(name)
+        self._listed = False
+        return self.jobs[name]
+
+    def list_jobs(self, **_: Any) -> dict[str, Any]:
+        """Answer ListTrainingJobs, with all jobs there are on one page."""
+        for name in self.jobs:
+            self._go_on(name)
+        self._listed = True
+        members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingJobStatus", "SecondaryStatus")
+        return {"TrainingJobSummaries": [{key: job[key] for key in members} for job in self.jobs.values()]}
+
+    def _go_on(self, name: str) -> None:
         if self._futures.get(name):
             self.ends(name, *self._futures[name].pop(0))
-        return self.jobs[name]
 
     def stop(self, **request: Any) -> dict[str, Any]:
         """Answer StopTrainingJob."""

@@ -11,12 +11,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import TaskDeferred
+from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
-    from airflow.triggers.base import BaseTrigger
+    from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-__all__ = ["TaskRun", "event_of", "remade"]
+__all__ = ["FailedInTriggererError", "TaskRun", "event_of", "fired", "remade"]
+
+
+class FailedInTriggererError(Exception):
+    """Raised for a task that its trigger has ended as failed, which Airflow keeps no exception of."""
 
 
 @dataclass
@@ -69,8 +74,12 @@ class TaskRun:
     def _resume(self, operator: BaseOperator, deferral: TaskDeferred) -> Any:
         while True:
             self.deferrals.append(deferral.trigger)
-            event = event_of(remade(deferral.trigger))
-            kwargs = {**json.loads(json.dumps(deferral.kwargs or {})), "event": event}
+            event = fired(remade(deferral.trigger))
+            if isinstance(event, TaskFailedEvent):
+                raise FailedInTriggererError
+            if isinstance(event, TaskSuccessEvent):
+                return (event.xcoms or {})["return_value"]
+            kwargs = {**json.loads(json.dumps(deferral.kwargs or {})), "event": json.loads(json.dumps(event.payload))}
             try:
                 return operator.resume_execution(deferral.method_name, kwargs, self.context)
             except TaskDeferred as another:
@@ -85,11 +94,16 @@ def remade(trigger: BaseTrigger) -> Any:
 
 
 def event_of(trigger: BaseTrigger) -> Any:
-    """Run the trigger until it fires; return the event as the database keeps it."""
+    """Run the trigger until it fires; return the event's payload as the database keeps it."""
+    return json.loads(json.dumps(fired(trigger).payload))
 
-    async def first() -> Any:
+
+def fired(trigger: BaseTrigger) -> TriggerEvent:
+    """Run the trigger until it fires."""
+
+    async def first() -> TriggerEvent:
         async for event in trigger.run():
-            return event.payload
-        return None
+            return event
+        raise AssertionError("the trigger ended without an event")
 
-    return json.loads(json.dumps(asyncio.run(first())))
+    return asyncio.run(first())

@@ -18,7 +18,7 @@ from tests.support.task_run import TaskRun
 if TYPE_CHECKING:
     from pathlib import Path
 
-SERVICES = ("sagemaker", "sagemaker-runtime", "codebuild", "ecr", "s3", "logs")
+SERVICES = ("sagemaker", "sagemaker-runtime", "codebuild", "ecr", "s3", "logs", "sqs")
 HOOKS = CHECKOUT / "plugins" / "sagemaker_byoc" / "hooks"
 
 # IAM has names of its own for a few calls. Source: the service authorization reference of each service.
@@ -26,6 +26,8 @@ ACTIONS = {
     "s3:HeadObject": "s3:GetObject",
     "s3:ListObjectsV2": "s3:ListBucket",
     "sagemaker-runtime:InvokeEndpoint": "sagemaker:InvokeEndpoint",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
 }
 # What a call needs because of tags in its request.
 WITH_TAGS = {"sagemaker:AddTags", "ecr:TagResource", "iam:PassRole"}

@@ -58,7 +58,7 @@ class AwsConnection:
         A client is made anew ten minutes after it was made, and after AWS has refused the key that it signs with: ask
         for it before each call.
         """
-        key = (self._name, service)
+        key = (self.key, service)
         with _making_clients:
             client, made_at = _clients.get(key, (None, 0.0))
             if client is None or time.monotonic() - made_at > CLIENT_LIFETIME_SECONDS:
@@ -71,7 +71,7 @@ class AwsConnection:
     def region(self) -> str:
         """The region that calls go to."""
         # The client of SageMaker takes longest to make, and a task that only looks at ECR has no other use for it.
-        service = "ecr" if (self._name, "ecr") in _clients else "sagemaker"
+        service = "ecr" if (self.key, "ecr") in _clients else "sagemaker"
         region: str = self.client(service).meta.region_name
         return region
 
@@ -91,7 +91,8 @@ class AwsConnection:
         return asdict(self)
 
     @property
-    def _name(self) -> str:
+    def key(self) -> str:
+        """What is the same for two connections that reach AWS in the same way."""
         return json.dumps(asdict(self), sort_keys=True)
 
     def _make_client(self, service: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.endpoint_status import EndpointLook
+from sagemaker_byoc.hooks.watched import PAGE_SIZE, Page, answered_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,9 @@ _BUSY = 'Cannot update in-progress endpoint "'
 class EndpointHook:
     """Endpoints of one connection."""
 
+    NOUN = "endpoint"
+    LIST_ACTION = "sagemaker:ListEndpoints"
+
     def __init__(self, connection: AwsConnection) -> None:
         self._connection = connection
 
@@ -41,6 +45,21 @@ class EndpointHook:
             if _says(error, _ABSENT):
                 return None
             raise
+
+    def page_of_changes(self, since: datetime, token: str | None) -> Page[EndpointLook | None]:
+        """List endpoints that were modified after a time, one page of them."""
+        more = {"NextToken": token} if token else {}
+        answer = self._connection.client("sagemaker").list_endpoints(
+            LastModifiedTimeAfter=since, MaxResults=PAGE_SIZE, **more
+        )
+        looks: dict[str, EndpointLook | None] = {
+            each["EndpointName"]: EndpointLook.of(each) for each in answer["Endpoints"]
+        }
+        return Page(looks, answer.get("NextToken"), answered_at(answer))
+
+    def is_changing(self, seen: EndpointLook | None) -> bool:
+        """Say whether the endpoint is on its way to a state that a list will show, which its end is not."""
+        return seen is not None and seen.changing and seen.status != "Deleting"
 
     def ensure_config(self, request: Mapping[str, Any]) -> bool:
         """Make an endpoint configuration; one of that name holds the same content already, since the name says so.

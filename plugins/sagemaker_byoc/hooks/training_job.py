@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import JobMismatchError, RequestError
+from sagemaker_byoc.hooks.watched import PAGE_SIZE, Page, answered_at
 from sagemaker_byoc.naming import job_name
 from sagemaker_byoc.retry import aws_code, is_permanent
 from sagemaker_byoc.s3_location import SCHEME, S3Location
@@ -18,6 +19,7 @@ from sagemaker_byoc.training_job_status import TrainingJobLook, mismatches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.run import RunIdentity
@@ -33,6 +35,9 @@ _OVER = "The request was rejected because the training job is in status"
 class TrainingJobHook:
     """Training jobs of one connection."""
 
+    NOUN = "training job"
+    LIST_ACTION = "sagemaker:ListTrainingJobs"
+
     def __init__(self, connection: AwsConnection) -> None:
         self._connection = connection
 
@@ -46,6 +51,19 @@ class TrainingJobHook:
             allowed = f"the name of a training job in {self._connection.region}"
             raise RequestError("training_job_name", name, allowed, "Was it deleted, or is it in another region?")
         return TrainingJobLook.of(description)
+
+    def page_of_changes(self, since: datetime, token: str | None) -> Page[TrainingJobLook]:
+        """List jobs whose status was modified after a time, one page of them."""
+        more = {"NextToken": token} if token else {}
+        answer = self._connection.client("sagemaker").list_training_jobs(
+            LastModifiedTimeAfter=since, MaxResults=PAGE_SIZE, **more
+        )
+        looks = {each["TrainingJobName"]: TrainingJobLook.of(each) for each in answer["TrainingJobSummaries"]}
+        return Page(looks, answer.get("NextToken"), answered_at(answer))
+
+    def is_changing(self, seen: TrainingJobLook) -> bool:
+        """Say whether the job has not ended."""
+        return not seen.ended
 
     def describe(self, name: str) -> dict[str, Any] | None:
         """Return the answer of DescribeTrainingJob; None when there is no such job."""

@@ -40,22 +40,24 @@ class StepLog:
 
     def __call__(self, look: TrainingJobLook) -> bool:
         """Take note of a look."""
-        if look.step != self._last_step:
-            self._last_step = look.step
+        # the word alone is compared, since a look by way of a list has no message
+        if look.secondary_status != self._last_step:
+            self._last_step = look.secondary_status
             self._log.info("Training job %s: %s", look.name, look.step)
         return look.ended
 
 
-def judge(connection: AwsConnection, name: str) -> dict[str, Any]:
+def judge(connection: AwsConnection, name: str, look: TrainingJobLook | None = None) -> dict[str, Any]:
     """Return the result of a job that has completed.
 
+    :param look: at the job after its end; None takes one
     :return: ``training_job_name``, ``model_artifacts`` (S3 URI), ``image_uri``, ``metrics``, ``training_seconds``,
         ``billable_seconds``
     :raises TrainingJobFailedError: it failed; ``transient`` when the fault was AWS's
     :raises TrainingJobStoppedError: it was stopped, or ran out of time
     :raises RequestError: there is no such job, or it has not ended
     """
-    look = TrainingJobHook(connection).look(name)
+    look = look or TrainingJobHook(connection).look(name)
     if look.status == "Completed":
         return look.result()
     if not look.ended:

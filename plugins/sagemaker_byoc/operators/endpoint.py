@@ -175,8 +175,8 @@ class CreateEndpointOperator(BaseOperator):
             time.sleep(self.poll_interval_seconds)
             return
         trigger = EndpointTrigger(
-            connection=self._connection.serialize(),
-            endpoint_name=self.endpoint_name,
+            endpoint=self.endpoint_name,
+            **self._connection.serialize(),
             poll_interval_seconds=self.poll_interval_seconds,
         )
         self.defer(

@@ -163,8 +163,8 @@ class CreateTrainingJobOperator(BaseOperator):
     def _wait(self, name: str, context: Context) -> str:
         if self.deferrable:
             trigger = TrainingJobTrigger(
-                connection=self._connection.serialize(),
                 training_job_name=name,
+                **self._connection.serialize(),
                 poll_interval_seconds=self.poll_interval_seconds,
                 stop_on_kill=self.stop_on_kill,
             )

@@ -6,46 +6,33 @@ Owns the deferral and the telling of failures. What a look means is decided in `
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from sagemaker_byoc.console import endpoint_url, log_url
-from sagemaker_byoc.endpoint_status import EndpointLook, Settled, Verdict, explain, judge
-from sagemaker_byoc.errors import (
-    EndpointFailedError,
-    EndpointRolledBackError,
-    EndpointSupersededError,
-    RequestError,
-    SageMakerByocError,
-)
+from sagemaker_byoc.endpoint_status import DeploymentGoal, EndpointLook, Settled, Verdict, judge
+from sagemaker_byoc.errors import EndpointFailedError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
-from sagemaker_byoc.hooks.log import LogHook
-from sagemaker_byoc.links import EndpointLink, LogLink
+from sagemaker_byoc.hooks.endpoint_end import finish
+from sagemaker_byoc.links import EndpointLink, LogLink, push_endpoint
 from sagemaker_byoc.retry import fail_fast
+from sagemaker_byoc.sensors.without_worker import ends_in_triggerer, start_in_triggerer
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk import Context
 
 __all__ = ["EndpointSensor"]
 
-_ERRORS: Mapping[Verdict, type[SageMakerByocError]] = {
-    Verdict.ROLLED_BACK: EndpointRolledBackError,
-    Verdict.SUPERSEDED: EndpointSupersededError,
-    Verdict.FAILED: EndpointFailedError,
-    Verdict.GONE: EndpointFailedError,
-}
+_TRIGGER = "sagemaker_byoc.triggers.endpoint.EndpointTrigger"
 
 _UNLIMITED = timedelta(days=365)
 """What Airflow's sensor counts to when the user sets no limit; AWS ends every deployment long before."""
-
-_LOG_GROUP = "/aws/sagemaker/Endpoints/{}"
-"""Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html"""
 
 
 class EndpointSensor(BaseSensorOperator):
@@ -111,20 +98,20 @@ class EndpointSensor(BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        if deferrable:
+            start_in_triggerer(self, _TRIGGER, self._trigger_fields(), as_json=("endpoint",))
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer, or look again and again from here."""
         with fail_fast():
-            wanted = self._wanted()
-            name, region = wanted["endpoint_name"], self._connection.region
-            EndpointLink().push(context, endpoint_url(region, name))
-            LogLink().push(context, log_url(region, _LOG_GROUP.format(name)))
+            goal = self._goal
+            push_endpoint(context, self._connection.region, goal.endpoint_name)
             if not self.deferrable:
                 return super().execute(context)
-            look = EndpointHook(self._connection).look(wanted["endpoint_name"])
-            if self._verdict(look, wanted) is Verdict.LIVE:
-                return self._finish(look, wanted)
-            self._defer(wanted)
+            look = EndpointHook(self._connection).look(goal.endpoint_name)
+            if judge(look, goal) is Verdict.LIVE:
+                return self._finish(look)
+            self._defer()
         return None
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
@@ -133,81 +120,59 @@ class EndpointSensor(BaseSensorOperator):
         Both belong to one poke, since with ``mode="reschedule"`` nothing is remembered from poke to poke.
         """
         with fail_fast():
-            wanted = self._wanted()
-            hook, settled = EndpointHook(self._connection), Settled(wanted["endpoint_config_name"])
-            look = hook.look(wanted["endpoint_name"])
+            goal = self._goal
+            hook, settled = EndpointHook(self._connection), Settled(goal.config_name)
+            look = hook.look(goal.endpoint_name)
             done = settled(look)
             if not done and not (look and look.changing):
                 time.sleep(self.poll_interval_seconds)
-                look = hook.look(wanted["endpoint_name"])
+                look = hook.look(goal.endpoint_name)
                 done = settled(look)
-            return PokeReturnValue(is_done=done, xcom_value=self._finish(look, wanted) if done else None)
+            return PokeReturnValue(is_done=done, xcom_value=self._finish(look) if done else None)
 
     def execute_complete(self, _context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Judge what the trigger saw."""
         with fail_fast():
             if "error" in event:
                 raise EndpointFailedError(event["error"])
-            look = EndpointLook(**event["look"]) if event["look"] else None
-            return self._finish(look, self._wanted())
+            return self._finish(EndpointLook(**event["look"]) if event["look"] else None)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Say what the end of the wait leaves behind when its time is over."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as error:
-            name = self._wanted()["endpoint_name"]
+            name = self._goal.endpoint_name
             message = f"Endpoint {name} was not ready after {self.timeout:g} seconds (timeout). Its deployment goes on."
             raise AirflowSensorTimeout(message) from error
 
-    def _finish(self, look: EndpointLook | None, wanted: dict[str, Any]) -> dict[str, Any]:
-        verdict = self._verdict(look, wanted)
-        name, config = wanted["endpoint_name"], wanted["endpoint_config_name"]
-        if verdict is Verdict.LIVE:
-            self.log.info("Endpoint %s serves %s.", name, config)
-            return {"endpoint_name": name, "endpoint_config_name": config}
-        lines = LogHook(self._connection).last_words(
-            # Pings of the fleet from before would push the new containers' words out.
-            _LOG_GROUP.format(name),
-            "",
-            self.log_lines,
-            since=lambda: EndpointHook(self._connection).config_created(config),
-        )
-        story = explain(verdict, look, name, config)
-        link = endpoint_url(self._connection.region, name)
-        raise _ERRORS[verdict](
-            "\n".join((story, "Last lines of its containers:", *(lines or ["(none)"]), f"Console: {link}"))
-        )
+    def _finish(self, look: EndpointLook | None) -> dict[str, Any]:
+        goal = self._goal
+        result = finish(self._connection, look, goal, log_lines=self.log_lines)
+        self.log.info("Endpoint %s serves %s.", goal.endpoint_name, goal.config_name)
+        return result
 
-    def _verdict(self, look: EndpointLook | None, wanted: dict[str, Any]) -> Verdict:
-        return judge(look, wanted["endpoint_config_name"], wanted["previous_endpoint_config_name"])
-
-    def _defer(self, wanted: dict[str, Any]) -> None:
-        trigger = EndpointTrigger(
-            connection=self._connection.serialize(),
-            endpoint_name=wanted["endpoint_name"],
-            expected_config=wanted["endpoint_config_name"],
-            poll_interval_seconds=self.poll_interval_seconds,
-        )
+    def _defer(self) -> None:
+        trigger = EndpointTrigger(**self._trigger_fields())
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
 
-    def _wanted(self) -> dict[str, Any]:
-        """Bring both ways of naming the endpoint to one."""
-        wanted: dict[str, Any] = {
-            "endpoint_name": self.endpoint,
+    def _trigger_fields(self) -> dict[str, Any]:
+        return {
+            "endpoint": self.endpoint,
             "endpoint_config_name": self.endpoint_config_name,
             "previous_endpoint_config_name": self.previous_endpoint_config_name,
+            "aws_conn_id": self.aws_conn_id,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "botocore_config": self.botocore_config,
+            "poll_interval_seconds": self.poll_interval_seconds,
+            "log_lines": self.log_lines,
+            "ends_task_on": ends_in_triggerer(self),
         }
-        if isinstance(self.endpoint, Mapping):
-            given = {name: self.endpoint.get(name) for name in wanted}
-            wanted = {name: value if value is not None else given[name] for name, value in wanted.items()}
-            wanted["endpoint_name"] = given["endpoint_name"]
-        if not isinstance(wanted["endpoint_name"], str) or not wanted["endpoint_name"]:
-            raise RequestError("endpoint", self.endpoint, "the result of create_endpoint, or the endpoint's name")
-        if not wanted["endpoint_config_name"]:
-            remedy = "Without it, an update that was rolled back would pass for success."
-            raise RequestError("endpoint_config_name", None, "the configuration that must be live", remedy)
-        return wanted
+
+    @property
+    def _goal(self) -> DeploymentGoal:
+        return DeploymentGoal.of(self.endpoint, self.endpoint_config_name, self.previous_endpoint_config_name)
 
     @property
     def _connection(self) -> AwsConnection:

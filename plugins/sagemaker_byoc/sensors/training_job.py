@@ -26,6 +26,7 @@ from sagemaker_byoc.hooks.training_job_end import StepLog, give_up, judge, raise
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.retry import fail_fast
+from sagemaker_byoc.sensors.without_worker import ends_in_triggerer, start_in_triggerer
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 from sagemaker_byoc.triggers.watch import Watch
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from sagemaker_byoc.training_job_status import TrainingJobLook
 
 __all__ = ["TrainingJobSensor"]
+
+_TRIGGER = "sagemaker_byoc.triggers.training_job.TrainingJobTrigger"
 
 UNLIMITED = timedelta(days=365)
 """What Airflow's sensor counts to when the user sets no limit: far beyond the 28 days that a job may run."""
@@ -97,6 +100,8 @@ class TrainingJobSensor(BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        if deferrable:
+            start_in_triggerer(self, _TRIGGER, self._trigger_fields())
         self._waiting_as: Any = None
         self._watch: Watch[TrainingJobLook] | None = None
 
@@ -155,13 +160,20 @@ class TrainingJobSensor(BaseSensorOperator):
             raise AirflowFailException(str(error)) from error
 
     def _defer(self) -> None:
-        trigger = TrainingJobTrigger(
-            connection=self._connection.serialize(),
-            training_job_name=self.training_job_name,
-            poll_interval_seconds=self.poll_interval_seconds,
-            stop_on_kill=self.stop_on_kill,
-        )
+        trigger = TrainingJobTrigger(**self._trigger_fields())
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
+
+    def _trigger_fields(self) -> dict[str, Any]:
+        return {
+            "training_job_name": self.training_job_name,
+            "aws_conn_id": self.aws_conn_id,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "botocore_config": self.botocore_config,
+            "poll_interval_seconds": self.poll_interval_seconds,
+            "stop_on_kill": self.stop_on_kill,
+            "ends_task_on": ends_in_triggerer(self),
+        }
 
     def _poke_until_the_end(self, context: Context) -> dict[str, Any]:
         self._waiting_as = context["ti"]

@@ -1,22 +1,28 @@
 """Waits for an endpoint to settle.
 
-Owns the wait alone: the event says what the endpoint is then, and the task decides what that means. Never stops
-anything, since AWS has no call that ends an update.
+Owns the wait alone: what the endpoint is then means is decided in ``hooks.endpoint_end``, from here or by the task.
+Never stops anything, since AWS has no call that ends an update.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from sagemaker_byoc.endpoint_status import Settled
+from sagemaker_byoc.endpoint_status import DeploymentGoal, EndpointLook, Settled
+from sagemaker_byoc.errors import EndpointFailedError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
-from sagemaker_byoc.triggers.watch import look_until
+from sagemaker_byoc.hooks.endpoint_end import finish
+from sagemaker_byoc.links import push_endpoint
+from sagemaker_byoc.triggers.task_begin import show_links
+from sagemaker_byoc.triggers.task_end import ending_event
+from sagemaker_byoc.triggers.watcher import watch_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 __all__ = ["EndpointTrigger"]
 
@@ -24,53 +30,110 @@ __all__ = ["EndpointTrigger"]
 class EndpointTrigger(BaseTrigger):
     """Fire once when the endpoint is in none of its passing states, or is gone.
 
-    The event is ``{"look": {…} | None}`` with the fields of ``EndpointLook``, or ``{"error": text}`` when no further
-    look would succeed.
+    The event ends the task, or is ``{"look": {…} | None}`` with the fields of ``EndpointLook``, or ``{"error": text}``
+    when no further look would succeed.
 
-    :param connection: how AWS is reached, as ``AwsConnection.serialize`` tells it
-    :param endpoint_name: the endpoint
-    :param expected_config: fire at once when this configuration is live; another one must be seen twice in a row,
+    The parameters that are template fields of ``EndpointSensor`` have the names that they have there, since Airflow
+    renders them here when the wait began without a worker.
+
+    :param endpoint: the endpoint's name, or what ``CreateEndpointOperator`` returns, which may be JSON
+    :param endpoint_config_name: fire at once when this configuration is live; another one must be seen twice in a row,
         since AWS may answer with the state from before an update that was accepted a moment ago
-    :param poll_interval_seconds: pause between two looks
+    :param previous_endpoint_config_name: what was live before
+    :param poll_interval_seconds: pause between two looks at what has changed, varied by a fifth; waits of one
+        connection share the looks, and the shortest pause counts
+    :param log_lines: how many of the containers' last lines a failure shows
+    :param ends_task_on: which ends of the task may happen here, of ``success`` and ``failure``
     """
 
     def __init__(
         self,
         *,
-        connection: dict[str, Any],
-        endpoint_name: str,
-        expected_config: str | None = None,
+        endpoint: str | Mapping[str, Any],
+        endpoint_config_name: str | None = None,
+        previous_endpoint_config_name: str | None = None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
         poll_interval_seconds: float = 5.0,
+        log_lines: int = 20,
+        ends_task_on: Sequence[str] = (),
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.endpoint_name = endpoint_name
-        self.expected_config = expected_config
+        self.endpoint = endpoint
+        self.endpoint_config_name = endpoint_config_name
+        self.previous_endpoint_config_name = previous_endpoint_config_name
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
         self.poll_interval_seconds = poll_interval_seconds
-        self.connection = AwsConnection(**connection)
+        self.log_lines = log_lines
+        self.ends_task_on = ends_task_on
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
         return (
             "sagemaker_byoc.triggers.endpoint.EndpointTrigger",
             {
-                "connection": self.connection.serialize(),
-                "endpoint_name": self.endpoint_name,
-                "expected_config": self.expected_config,
+                "endpoint": self.endpoint if isinstance(self.endpoint, str) else dict(self.endpoint),
+                "endpoint_config_name": self.endpoint_config_name,
+                "previous_endpoint_config_name": self.previous_endpoint_config_name,
+                "aws_conn_id": self.aws_conn_id,
+                "region_name": self.region_name,
+                "verify": self.verify,
+                "botocore_config": self.botocore_config,
                 "poll_interval_seconds": self.poll_interval_seconds,
+                "log_lines": self.log_lines,
+                "ends_task_on": list(self.ends_task_on),
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire."""
-        hook = EndpointHook(self.connection)
+        payload: dict[str, Any] = {}
+        look = None
         try:
-            look = await look_until(
-                Settled(self.expected_config),
-                lambda: hook.look(self.endpoint_name),
+            name, config = self._target()
+            await show_links(self, lambda task: push_endpoint(task, self.connection.region, name))
+            look = await watch_until(
+                Settled(config),
+                name,
+                self.connection,
+                EndpointHook,
                 interval_seconds=self.poll_interval_seconds,
                 log=self.log,
             )
+            payload["look"] = look.as_json() if look else None
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
-            yield TriggerEvent({"error": str(error)})
-            return
-        yield TriggerEvent({"look": look.as_json() if look else None})
+            payload["error"] = str(error)
+        yield await ending_event(lambda: self._result(payload, look), payload, self.ends_task_on, self.log)
+
+    @property
+    def connection(self) -> AwsConnection:
+        """How AWS is reached; not before Airflow has rendered the parameters."""
+        return AwsConnection.of(self)
+
+    def _target(self) -> tuple[str, str | None]:
+        """Return the endpoint's name and the configuration that is waited for; without one, any end will do."""
+        endpoint = self._given_endpoint
+        if isinstance(endpoint, str) and not self.endpoint_config_name:
+            return endpoint, None
+        return self._goal.endpoint_name, self._goal.config_name
+
+    @property
+    def _given_endpoint(self) -> Any:
+        # no name of an endpoint begins like that
+        if isinstance(self.endpoint, str) and self.endpoint.startswith(("{", '"')):
+            return json.loads(self.endpoint)
+        return self.endpoint
+
+    @property
+    def _goal(self) -> DeploymentGoal:
+        return DeploymentGoal.of(self._given_endpoint, self.endpoint_config_name, self.previous_endpoint_config_name)
+
+    def _result(self, payload: dict[str, Any], look: EndpointLook | None) -> dict[str, Any]:
+        if "error" in payload:
+            raise EndpointFailedError(payload["error"])
+        return finish(self.connection, look, self._goal, log_lines=self.log_lines)

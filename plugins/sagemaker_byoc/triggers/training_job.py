@@ -1,7 +1,7 @@
 """Waits for a training job to end.
 
-Owns the wait, and the stop of the job when a person ends the waiting task. The event says that the job has ended; the
-task decides what that means.
+Owns the wait, and the stop of the job when a person ends the waiting task. What the end means is decided in
+``hooks.training_job_end``, from here or by the task.
 """
 
 from __future__ import annotations
@@ -13,11 +13,17 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import StepLog, stop_patiently_if_left
-from sagemaker_byoc.triggers.watch import look_until
+from sagemaker_byoc.hooks.training_job_end import StepLog, judge, raise_for_event, stop_patiently_if_left
+from sagemaker_byoc.links import push_training_job
+from sagemaker_byoc.request import require_text
+from sagemaker_byoc.triggers.task_begin import show_links
+from sagemaker_byoc.triggers.task_end import ending_event
+from sagemaker_byoc.triggers.watcher import watch_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+
+    from sagemaker_byoc.training_job_status import TrainingJobLook
 
 __all__ = ["TrainingJobTrigger"]
 
@@ -25,58 +31,87 @@ __all__ = ["TrainingJobTrigger"]
 class TrainingJobTrigger(BaseTrigger):
     """Fire once when the training job has ended, however it ended.
 
-    The event is ``{"training_job_name": …}``, with the text ``error`` when the job could not be looked at any more, for
-    a reason that does not pass.
+    The event ends the task, or is ``{"training_job_name": …}``, with the text ``error`` when the job could not be
+    looked at any more, for a reason that does not pass.
 
-    :param connection: how AWS is reached, as ``AwsConnection.serialize`` tells it
-    :param poll_interval_seconds: pause between two looks, varied by a fifth
+    The parameters that are template fields of ``TrainingJobSensor`` have the names that they have there, since Airflow
+    renders them here when the wait began without a worker.
+
+    :param poll_interval_seconds: pause between two looks at what has changed, varied by a fifth; waits of one
+        connection share the looks, and the shortest pause counts
     :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task; Airflow does not tell a
         trigger of a task that was ended in the second before the triggerer took the wait up
+    :param ends_task_on: which ends of the task may happen here, of ``success`` and ``failure``
     """
 
     def __init__(
         self,
         *,
-        connection: dict[str, Any],
         training_job_name: str,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
         poll_interval_seconds: float = 5.0,
         stop_on_kill: bool = True,
+        ends_task_on: Sequence[str] = (),
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.training_job_name = training_job_name
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
         self.poll_interval_seconds = poll_interval_seconds
         self.stop_on_kill = stop_on_kill
-        self.connection = AwsConnection(**connection)
+        self.ends_task_on = ends_task_on
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer needs to make this trigger again."""
         return (
             "sagemaker_byoc.triggers.training_job.TrainingJobTrigger",
             {
-                "connection": self.connection.serialize(),
                 "training_job_name": self.training_job_name,
+                "aws_conn_id": self.aws_conn_id,
+                "region_name": self.region_name,
+                "verify": self.verify,
+                "botocore_config": self.botocore_config,
                 "poll_interval_seconds": self.poll_interval_seconds,
                 "stop_on_kill": self.stop_on_kill,
+                "ends_task_on": list(self.ends_task_on),
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire."""
-        hook = TrainingJobHook(self.connection)
+        payload: dict[str, Any] = {"training_job_name": self.training_job_name}
+        look = None
         try:
-            await look_until(
+            require_text(self.training_job_name, "training_job_name", "the name of a training job")
+            await show_links(self, lambda task: push_training_job(task, self.connection.region, self.training_job_name))
+            look = await watch_until(
                 StepLog(self.log),
-                lambda: hook.look(self.training_job_name),
+                self.training_job_name,
+                self.connection,
+                TrainingJobHook,
                 interval_seconds=self.poll_interval_seconds,
                 log=self.log,
             )
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
-            yield TriggerEvent({"training_job_name": self.training_job_name, "error": str(error)})
-            return
-        yield TriggerEvent({"training_job_name": self.training_job_name})
+            payload["error"] = str(error)
+        yield await ending_event(lambda: self._result(payload, look), payload, self.ends_task_on, self.log)
 
     async def on_kill(self) -> None:
         """Stop the job, if a person ended the task that waits for it."""
         if self.stop_on_kill:
             job = (self.connection, self.training_job_name)
             await asyncio.to_thread(stop_patiently_if_left, *job, self.task_instance, "deferred", log=self.log)
+
+    @property
+    def connection(self) -> AwsConnection:
+        """How AWS is reached; not before Airflow has rendered the parameters."""
+        return AwsConnection.of(self)
+
+    def _result(self, payload: dict[str, Any], look: TrainingJobLook | None) -> dict[str, Any]:
+        raise_for_event(self.connection, payload)
+        return judge(self.connection, self.training_job_name, look)

@@ -1,31 +1,27 @@
-"""Looking again and again, in the triggerer without holding up its other triggers, or on a worker.
+"""Looking again and again at one thing, in the triggerer without holding up its other triggers, or on a worker.
 
-Owns the rhythm of looks and what happens when a look fails. Knows no AWS service. boto3 blocks, so in the triggerer
-each look runs in a thread; Airflow's connections can be read from there.
+Owns the rhythm of looks and what happens when a look fails. Knows no AWS service. Waits that can share their looks do
+that in ``triggers.watcher``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from sagemaker_byoc.pause import pause_seconds
 from sagemaker_byoc.retry import is_permanent
+from sagemaker_byoc.triggers.shared import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow.sdk.types import Logger
 
-__all__ = ["JITTER", "Watch", "look_until", "look_until_on_worker"]
+__all__ = ["Watch", "look_until", "look_until_on_worker"]
 
 Seen = TypeVar("Seen")
-
-JITTER = 0.2
-"""Share by which a pause varies, so that waits that began together do not go on asking together."""
-
-_LONGEST_PAUSE_SECONDS = 120.0
 
 
 class Watch(Generic[Seen]):
@@ -70,10 +66,7 @@ class Watch(Generic[Seen]):
     @property
     def pause_seconds(self) -> float:
         """How long to wait before the next look."""
-        doublings = min(self._failures, 16)
-        longest = max(_LONGEST_PAUSE_SECONDS, self._interval_seconds)
-        pause = min(self._interval_seconds * 2.0**doublings, longest)
-        return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, hides nothing
+        return pause_seconds(self._interval_seconds, self._failures)
 
 
 async def look_until(
@@ -86,7 +79,7 @@ async def look_until(
     watch = Watch(done, look, interval_seconds=interval_seconds, log=log)
     while True:
         await asyncio.sleep(watch.pause_seconds)
-        if await asyncio.to_thread(watch.over):
+        if await in_thread(watch.over):
             return watch.seen[0]
 
 

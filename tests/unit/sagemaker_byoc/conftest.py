@@ -1,4 +1,7 @@
-"""AWS for the tests of image builds: what reaches it is seen, and what it answers is theirs to say."""
+"""AWS for the tests of image builds: what reaches it is seen, and what it answers is theirs to say.
+
+And a watch over jobs and endpoints that is in a hurry.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sagemaker_byoc.triggers import watcher
 from tests.support.fake_aws import FakeAws, fake_aws
 from tests.support.fake_build import FakeBuild
 
@@ -24,3 +28,11 @@ def aws() -> Iterator[FakeAws]:
 def builds(aws: FakeAws) -> FakeBuild:
     """ECR, S3 and CodeBuild without images."""
     return FakeBuild(aws)
+
+
+@pytest.fixture(autouse=True)
+def hurried_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the shared watch follow the interval that a test asks for, and call as fast as it likes."""
+    monkeypatch.setattr(watcher, "SHORTEST_INTERVAL_SECONDS", 0.0)
+    for rate in ("LISTS_PER_SECOND", "LOOKS_PER_SECOND", "NET_LOOKS_PER_SECOND"):
+        monkeypatch.setattr(watcher, rate, 1e6)

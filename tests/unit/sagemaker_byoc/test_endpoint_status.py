@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sagemaker_byoc.endpoint_status import EndpointLook, Verdict, judge
+from sagemaker_byoc.endpoint_status import DeploymentGoal, EndpointLook, Verdict, judge
 
 STATUSES = [
     ("InService", "new", Verdict.LIVE),
@@ -24,17 +24,17 @@ STATUSES = [
 @pytest.mark.parametrize(("status", "live", "verdict"), STATUSES)
 def test_success_is_in_service_with_the_requested_configuration(status: str, live: str, verdict: Verdict) -> None:
     """Every other state is told apart by what it means."""
-    assert judge(EndpointLook("iris", status, live), "new", "old") is verdict
+    assert judge(EndpointLook("iris", status, live), DeploymentGoal("iris", "new", "old")) is verdict
 
 
 def test_a_missing_endpoint_is_gone() -> None:
     """Somebody deleted it while it was waited for."""
-    assert judge(None, "new", None) is Verdict.GONE
+    assert judge(None, DeploymentGoal("iris", "new")) is Verdict.GONE
 
 
 def test_without_a_previous_configuration_nothing_was_rolled_back() -> None:
     """Only what was known to be live before can have been put back."""
-    assert judge(EndpointLook("iris", "InService", "other"), "new", None) is Verdict.SUPERSEDED
+    assert judge(EndpointLook("iris", "InService", "other"), DeploymentGoal("iris", "new")) is Verdict.SUPERSEDED
 
 
 def test_a_look_reads_the_answer_and_survives_an_event() -> None:

@@ -45,7 +45,7 @@ def endpoint(aws: FakeAws) -> FakeEndpoint:
 
 def sensor(**changes: Any) -> EndpointSensor:
     """Make the sensor as a DAG would."""
-    settings: dict[str, Any] = {"endpoint": DEPLOYED, "aws_conn_id": None, "poll_interval_seconds": 0}
+    settings: dict[str, Any] = {"endpoint": DEPLOYED, "aws_conn_id": None, "poll_interval_seconds": 0, "retries": 2}
     return EndpointSensor(task_id="wait_for_endpoint", **{**settings, **changes})
 
 

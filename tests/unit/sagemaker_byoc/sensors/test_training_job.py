@@ -51,7 +51,12 @@ def training(aws: FakeAws) -> FakeTraining:
 
 def sensor(**changes: Any) -> TrainingJobSensor:
     """Make the sensor as a DAG would."""
-    settings: dict[str, Any] = {"training_job_name": "job", "aws_conn_id": None, "poll_interval_seconds": 0}
+    settings: dict[str, Any] = {
+        "training_job_name": "job",
+        "aws_conn_id": None,
+        "poll_interval_seconds": 0,
+        "retries": 2,
+    }
     return TrainingJobSensor(task_id="wait", **settings | changes)
 
 

@@ -47,7 +47,7 @@ def trigger(**changes: Any) -> TrainingJobTrigger:
     settings: dict[str, Any] = {
         "training_job_name": "job",
         "poll_interval_seconds": 0,
-        "connection": {"aws_conn_id": None},
+        "aws_conn_id": None,
     }
     made: TrainingJobTrigger = remade(TrainingJobTrigger(**settings | changes))
     made._task_instance = SimpleNamespace(
@@ -61,7 +61,7 @@ def test_it_fires_when_the_job_has_ended(aws: FakeAws, training: FakeTraining, e
     """However the job ended, the event is the same: the task decides what that means."""
     training.goes_through("job", ("InProgress", "Training"), ("Stopping", "Stopping"), (end, end))
     assert event_of(trigger()) == {"training_job_name": "job"}
-    assert len(aws.asked("DescribeTrainingJob")) == 3
+    assert len(aws.asked("DescribeTrainingJob")) == 2, "once at the beginning, once at the end"
 
 
 def test_each_step_of_the_job_is_logged_once(training: FakeTraining, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,8 @@ from unittest import mock
 import pytest
 
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.triggers.watch import JITTER, look_until, look_until_on_worker
+from sagemaker_byoc.pause import JITTER
+from sagemaker_byoc.triggers.watch import look_until, look_until_on_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,0 +1,61 @@
+"""What the end of a deployment means to the task that waited for it.
+
+Owns the gathering of the whole story: AWS's reason, the last lines of the new containers, the console link.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.console import endpoint_url
+from sagemaker_byoc.endpoint_status import LOG_GROUP, Verdict, explain, judge
+from sagemaker_byoc.errors import (
+    EndpointFailedError,
+    EndpointRolledBackError,
+    EndpointSupersededError,
+    SageMakerByocError,
+)
+from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.hooks.log import LogHook
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sagemaker_byoc.endpoint_status import DeploymentGoal, EndpointLook
+    from sagemaker_byoc.hooks.connection import AwsConnection
+
+__all__ = ["finish"]
+
+_ERRORS: Mapping[Verdict, type[SageMakerByocError]] = {
+    Verdict.ROLLED_BACK: EndpointRolledBackError,
+    Verdict.SUPERSEDED: EndpointSupersededError,
+    Verdict.FAILED: EndpointFailedError,
+    Verdict.GONE: EndpointFailedError,
+}
+
+
+def finish(
+    connection: AwsConnection, look: EndpointLook | None, goal: DeploymentGoal, *, log_lines: int
+) -> dict[str, Any]:
+    """Return the result of a deployment whose configuration is live.
+
+    :param look: at the end of the wait; None when the endpoint does not exist
+    :param log_lines: how many of the containers' last lines a failure shows
+    :return: ``endpoint_name``, ``endpoint_config_name``
+    :raises EndpointRolledBackError: AWS put the previous configuration back
+    :raises EndpointSupersededError: the endpoint serves a third one
+    :raises EndpointFailedError: it does not serve, or is gone
+    """
+    verdict = judge(look, goal)
+    if verdict is Verdict.LIVE:
+        return {"endpoint_name": goal.endpoint_name, "endpoint_config_name": goal.config_name}
+    lines = LogHook(connection).last_words(
+        # Pings of the fleet from before would push the new containers' words out.
+        LOG_GROUP.format(goal.endpoint_name),
+        "",
+        log_lines,
+        since=lambda: EndpointHook(connection).config_created(goal.config_name),
+    )
+    link = endpoint_url(connection.region, goal.endpoint_name)
+    story = (explain(verdict, look, goal), "Last lines of its containers:", *(lines or ["(none)"]), f"Console: {link}")
+    raise _ERRORS[verdict]("\n".join(story))

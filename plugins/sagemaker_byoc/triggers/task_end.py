@@ -1,0 +1,46 @@
+"""How a wait ends its task: in the triggerer, where Airflow allows that, or on a worker.
+
+Owns the choice of the event. What the end means is found out by the function that the trigger brings along.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+
+from sagemaker_byoc.errors import SageMakerByocError
+from sagemaker_byoc.retry import is_permanent
+from sagemaker_byoc.triggers.shared import in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from airflow.sdk.types import Logger
+
+__all__ = ["FAILURE", "SUCCESS", "ending_event"]
+
+SUCCESS, FAILURE = "success", "failure"
+"""Ends of a task that may happen in the triggerer."""
+
+
+async def ending_event(
+    result: Callable[[], dict[str, Any]], payload: dict[str, Any], ends_task_on: Collection[str], log: Logger
+) -> TriggerEvent:
+    """Return the event with which a trigger ends.
+
+    :param result: returns what the task returns, or raises why it fails; it may block
+    :param payload: for the worker that finds out the same, where the triggerer must not end the task
+    :param ends_task_on: which ends may happen in the triggerer, of ``SUCCESS`` and ``FAILURE``
+    """
+    if SUCCESS not in ends_task_on:
+        return TriggerEvent(payload)
+    try:
+        returned = await in_thread(result)
+    except Exception as error:  # noqa: BLE001 - a worker raises it again, where that is not done here
+        final = isinstance(error, SageMakerByocError) or is_permanent(error)
+        if FAILURE not in ends_task_on or not final:
+            return TriggerEvent(payload)
+        log.error(str(error))  # noqa: TRY400 - the message tells the whole story
+        return TaskFailedEvent()
+    return TaskSuccessEvent(xcoms={"return_value": returned})
