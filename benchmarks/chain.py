@@ -40,9 +40,6 @@ CHAINS = {
     "stock-deferrable": (Side("stock", "stock, deferrable=True"), "chain_deferrable"),
     "ours": (Side("ours", "ours"), "chain"),
 }
-VARIABLES = (("BENCHMARK_STREAM_LOGS", "yes"), ("BENCHMARK_QUEUE_URL", ""))
-"""The folder's other DAG reads them."""
-
 TRAIN = """#!/usr/bin/env python3
 import os, time
 time.sleep(1)
@@ -140,7 +137,7 @@ def running_airflow(side: Side, aws_endpoint: str, dag_id: str) -> Iterator[Airf
         home.clear()
         (home.root / "no-plugins").mkdir(exist_ok=True)
         port = free_port(0)
-        environment = side.environment(aws_endpoint, port, {}) | dict(VARIABLES)
+        environment = side.environment(aws_endpoint, port, {})
         prepare_database(home, environment)
         try:
             for part in PARTS:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stage import Side, running_edge, running_triggerer, until
-from waits import SIDES, settle
+from waits import settle
 
 if TYPE_CHECKING:
     from stage import Triggerer
@@ -71,9 +71,8 @@ def measure(kind: str, waits: int, seconds: float, quiet_seconds: float) -> Lags
     ends = random.Random(SEED)  # noqa: S311 - nothing is kept secret by it
     plan = {name: ends.uniform(FIRST_END_SECONDS, FIRST_END_SECONDS + seconds) for name in names}
     with running_edge() as edge:
-        queue = f"{edge.url}{QUEUE}" if by_events else ""
-        variables = tuple((dict(SIDES[side_name].variables) | {"BENCHMARK_QUEUE_URL": queue}).items())
-        side = Side(side_name, LABELS[kind], variables)
+        sensor = {"event_queue_url": f"{edge.url}{QUEUE}"} if by_events else {}
+        side = Side(side_name, LABELS[kind], sensor)
         with running_triggerer(side, edge, names) as triggerer:
             edge.create_jobs(names)
             triggerer.release()

@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +46,12 @@ class Side:
 
     :param name: ``ours`` or ``stock``; names the folder of DAGs
     :param label: what a table calls it
-    :param variables: of the environment, for the DAGs to read
+    :param sensor: parameters of our sensor that are not left at their defaults
     """
 
     name: str
     label: str
-    variables: tuple[tuple[str, str], ...] = ()
+    sensor: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def environment_folder(self) -> Path:
@@ -79,7 +79,7 @@ class Side:
             | {"PATH": f"{self.environment_folder / 'bin'}:{os.environ['PATH']}"}
             | {"PYTHONPATH": f"{BENCHMARKS / 'in_airflow'}:{plugins}"}
             | {f"AIRFLOW__{name}": value for name, value in settings.items()}
-            | dict(self.variables)
+            | {"BENCHMARK_SENSOR": json.dumps(dict(self.sensor))}
         )
 
     def part_command(self, part: str, port: int) -> list[str]:

@@ -23,10 +23,11 @@ from stage import EdgeClient, Side, Triggerer, running_edge, running_triggerer, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STOCK = Side("stock", "stock, deferrable")
-OURS = Side("ours", "ours", (("BENCHMARK_STREAM_LOGS", "yes"), ("BENCHMARK_QUEUE_URL", "")))
-OURS_WITHOUT_LOGS = Side("ours", "ours, stream_logs=False", (("BENCHMARK_STREAM_LOGS", "no"), OURS.variables[1]))
-SIDES = {"stock": STOCK, "ours": OURS, "ours-without-logs": OURS_WITHOUT_LOGS}
+SIDES = {
+    "stock": Side("stock", "stock, deferrable"),
+    "ours": Side("ours", "ours"),
+    "ours-without-logs": Side("ours", "ours, stream_logs=False", {"stream_logs": False}),
+}
 QUIET_SECONDS = 35.0
 """Longer than the longest pause between two looks of either side, stock's 30 s."""
 

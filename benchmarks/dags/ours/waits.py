@@ -1,7 +1,8 @@
-"""One wait of ours for each run, for the job that has the run's id as its name."""
+"""One wait of ours for each run, for the job named like the run; the benchmark gives further parameters."""
 
 from __future__ import annotations
 
+import json
 import os
 
 from airflow.sdk import DAG
@@ -13,6 +14,5 @@ with DAG(dag_id="waits", schedule=None):
         task_id="wait",
         training_job_name="{{ run_id }}",
         region_name="us-east-1",
-        stream_logs=os.environ["BENCHMARK_STREAM_LOGS"] == "yes",
-        event_queue_url=os.environ["BENCHMARK_QUEUE_URL"] or None,
+        **json.loads(os.environ["BENCHMARK_SENSOR"]),
     )
