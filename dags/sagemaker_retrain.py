@@ -21,7 +21,8 @@ than the live model's makes its model and skips the deployment, unless the param
 `create_training_job` to train again. Faults of the platform are retried by SageMaker within the job.
 
 **Settings** are in the Airflow Variable `sagemaker_retrain`, a JSON object with `region_name`, `bucket`, `data_prefix`,
-`smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project` and `endpoint_name`.
+`smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project`, `endpoint_name` and, if there is a queue
+with news of state changes (see `include/events`), `event_queue_url`.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ CONTAINER = Path(__file__).resolve().parents[1] / "container"
 def setting(name: str) -> str:
     """Return the template of one setting of the Airflow Variable, read when a task runs and not at import."""
     return "{{ var.json.sagemaker_retrain." + name + " }}"
+
+
+# Empty where the Variable has none: the waits then look every few seconds.
+EVENT_QUEUE_URL = "{{ var.json.sagemaker_retrain.event_queue_url | default('') }}"
 
 
 def skip_unless_deploying(context: Context) -> None:
@@ -201,6 +206,7 @@ with DAG(
     wait_for_training = TrainingJobSensor(
         task_id="wait_for_training",
         training_job_name=create_training_job.output,
+        event_queue_url=EVENT_QUEUE_URL,
     )
 
     create_model = CreateModelOperator(
@@ -230,6 +236,7 @@ with DAG(
     wait_for_endpoint = EndpointSensor(
         task_id="wait_for_endpoint",
         endpoint=create_endpoint.output,
+        event_queue_url=EVENT_QUEUE_URL,
     )
 
     smoke_test = InvokeSmokeTestOperator(

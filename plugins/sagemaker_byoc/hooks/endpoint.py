@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sagemaker_byoc.hooks.connection import AwsConnection
+    from sagemaker_byoc.state_change import Kind
 
 __all__ = ["EndpointHook"]
 
@@ -30,7 +31,7 @@ _BUSY = 'Cannot update in-progress endpoint "'
 class EndpointHook:
     """Endpoints of one connection."""
 
-    NOUN = "endpoint"
+    KIND: Kind = "endpoint"
     LIST_ACTION = "sagemaker:ListEndpoints"
 
     def __init__(self, connection: AwsConnection) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.run import RunIdentity
+    from sagemaker_byoc.state_change import Kind
 
 __all__ = ["TrainingJobHook"]
 
@@ -35,7 +36,7 @@ _OVER = "The request was rejected because the training job is in status"
 class TrainingJobHook:
     """Training jobs of one connection."""
 
-    NOUN = "training job"
+    KIND: Kind = "training_job"
     LIST_ACTION = "sagemaker:ListTrainingJobs"
 
     def __init__(self, connection: AwsConnection) -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sagemaker_byoc.state_change import Kind
+
 __all__ = ["PAGE_SIZE", "Page", "Watched", "answered_at"]
 
 Seen = TypeVar("Seen")
@@ -38,8 +40,8 @@ class Page(Generic[Seen]):
 class Watched(Protocol[Seen]):
     """One kind of resource of one connection. Both calls block."""
 
-    NOUN: str
-    """For messages, for example ``training job``."""
+    KIND: Kind
+    """By which events know it."""
 
     LIST_ACTION: str
     """What IAM calls the right to list."""

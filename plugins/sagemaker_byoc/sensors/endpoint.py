@@ -20,6 +20,7 @@ from sagemaker_byoc.hooks.endpoint_end import finish
 from sagemaker_byoc.links import EndpointLink, LogLink, push_endpoint
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.sensors.without_worker import ends_in_triggerer, start_in_triggerer
+from sagemaker_byoc.state_change import check_queue_url
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class EndpointSensor(BaseSensorOperator):
     :param previous_endpoint_config_name: what was live before, so that a rollback is told apart from another
         deployment (templated)
     :param deferrable: wait in the triggerer instead of on a worker
-    :param poll_interval_seconds: pause between two looks
+    :param poll_interval_seconds: pause between two looks at what has changed; the waits in one triggerer share them
+    :param event_queue_url: SQS queue to which EventBridge sends state changes (``include/events``), so that the end is
+        seen within a second or so; None polls only (templated; empty counts as None)
     :param log_lines: how many of the containers' last lines a failure shows
     :param timeout: seconds, or a timedelta, after which the wait fails; None waits as long as the deployment takes
     :param aws_conn_id: Airflow connection (templated)
@@ -64,6 +67,7 @@ class EndpointSensor(BaseSensorOperator):
         "endpoint",
         "endpoint_config_name",
         "previous_endpoint_config_name",
+        "event_queue_url",
         "aws_conn_id",
         "region_name",
     )
@@ -78,6 +82,7 @@ class EndpointSensor(BaseSensorOperator):
         previous_endpoint_config_name: str | None = None,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
+        event_queue_url: str | None = None,
         log_lines: int = 20,
         timeout: timedelta | float | None = None,
         aws_conn_id: str | None = "aws_default",
@@ -93,11 +98,14 @@ class EndpointSensor(BaseSensorOperator):
         self.previous_endpoint_config_name = previous_endpoint_config_name
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
+        self.event_queue_url = event_queue_url
         self.log_lines = log_lines
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        if event_queue_url and "{" not in event_queue_url:
+            check_queue_url(event_queue_url)
         if deferrable:
             start_in_triggerer(self, _TRIGGER, self._trigger_fields(), as_json=("endpoint",))
 
@@ -166,6 +174,7 @@ class EndpointSensor(BaseSensorOperator):
             "verify": self.verify,
             "botocore_config": self.botocore_config,
             "poll_interval_seconds": self.poll_interval_seconds,
+            "event_queue_url": self.event_queue_url,
             "log_lines": self.log_lines,
             "ends_task_on": ends_in_triggerer(self),
         }

@@ -27,6 +27,7 @@ from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.sensors.without_worker import ends_in_triggerer, start_in_triggerer
+from sagemaker_byoc.state_change import check_queue_url
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 from sagemaker_byoc.triggers.watch import Watch
 
@@ -56,7 +57,9 @@ class TrainingJobSensor(BaseSensorOperator):
 
     :param training_job_name: the job (templated)
     :param deferrable: wait in the triggerer instead of on a worker; without it only ``mode="poke"`` is possible
-    :param poll_interval_seconds: pause between two looks at the job
+    :param poll_interval_seconds: pause between two looks at what has changed; the waits in one triggerer share them
+    :param event_queue_url: SQS queue to which EventBridge sends state changes (``include/events``), so that the end is
+        seen within a second or so; None polls only (templated; empty counts as None)
     :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over.
         A wait that a person fails in the second between the deferral and the triggerer's taking it up is not told, and
         its job goes on
@@ -67,7 +70,7 @@ class TrainingJobSensor(BaseSensorOperator):
     :param botocore_config: keyword arguments of ``botocore.config.Config``
     """
 
-    template_fields: Sequence[str] = ("training_job_name", "aws_conn_id", "region_name")
+    template_fields: Sequence[str] = ("training_job_name", "event_queue_url", "aws_conn_id", "region_name")
     operator_extra_links = (TrainingJobLink(), LogLink())
     ui_color = "#dae8fc"
 
@@ -77,6 +80,7 @@ class TrainingJobSensor(BaseSensorOperator):
         training_job_name: str | XComArg,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
+        event_queue_url: str | None = None,
         stop_on_kill: bool = True,
         timeout: timedelta | float | None = None,
         aws_conn_id: str | None = "aws_default",
@@ -95,11 +99,14 @@ class TrainingJobSensor(BaseSensorOperator):
         self.training_job_name = cast("str", training_job_name)  # rendered before it is used
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
+        self.event_queue_url = event_queue_url
         self.stop_on_kill = stop_on_kill
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        if event_queue_url and "{" not in event_queue_url:
+            check_queue_url(event_queue_url)
         if deferrable:
             start_in_triggerer(self, _TRIGGER, self._trigger_fields())
         self._waiting_as: Any = None
@@ -171,6 +178,7 @@ class TrainingJobSensor(BaseSensorOperator):
             "verify": self.verify,
             "botocore_config": self.botocore_config,
             "poll_interval_seconds": self.poll_interval_seconds,
+            "event_queue_url": self.event_queue_url,
             "stop_on_kill": self.stop_on_kill,
             "ends_task_on": ends_in_triggerer(self),
         }

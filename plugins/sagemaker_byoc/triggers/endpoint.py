@@ -42,6 +42,7 @@ class EndpointTrigger(BaseTrigger):
     :param previous_endpoint_config_name: what was live before
     :param poll_interval_seconds: pause between two looks at what has changed, varied by a fifth; waits of one
         connection share the looks, and the shortest pause counts
+    :param event_queue_url: SQS queue with news of state changes, for a look at once
     :param log_lines: how many of the containers' last lines a failure shows
     :param ends_task_on: which ends of the task may happen here, of ``success`` and ``failure``
     """
@@ -57,6 +58,7 @@ class EndpointTrigger(BaseTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
         poll_interval_seconds: float = 5.0,
+        event_queue_url: str | None = None,
         log_lines: int = 20,
         ends_task_on: Sequence[str] = (),
     ) -> None:
@@ -69,6 +71,7 @@ class EndpointTrigger(BaseTrigger):
         self.verify = verify
         self.botocore_config = botocore_config
         self.poll_interval_seconds = poll_interval_seconds
+        self.event_queue_url = event_queue_url
         self.log_lines = log_lines
         self.ends_task_on = ends_task_on
 
@@ -85,6 +88,7 @@ class EndpointTrigger(BaseTrigger):
                 "verify": self.verify,
                 "botocore_config": self.botocore_config,
                 "poll_interval_seconds": self.poll_interval_seconds,
+                "event_queue_url": self.event_queue_url,
                 "log_lines": self.log_lines,
                 "ends_task_on": list(self.ends_task_on),
             },
@@ -103,6 +107,7 @@ class EndpointTrigger(BaseTrigger):
                 self.connection,
                 EndpointHook,
                 interval_seconds=self.poll_interval_seconds,
+                event_queue_url=self.event_queue_url,
                 log=self.log,
             )
             payload["look"] = look.as_json() if look else None

@@ -13,6 +13,7 @@ import json
 import logging
 import random
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,13 @@ from sagemaker_byoc.hooks.event_queue import EventQueueHook
 from sagemaker_byoc.state_change import StateChange, check_queue_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.hooks.event_queue import QueueMessage
     from sagemaker_byoc.state_change import Kind
 
-__all__ = ["EventStream"]
+__all__ = ["EventStream", "hearing"]
 
 _logger = logging.getLogger(__name__)
 
@@ -172,6 +173,26 @@ class EventStream:
     def _pause(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: not self._subscriptions, pause_seconds(self._failures))
+
+
+@contextmanager
+def hearing(
+    connection: AwsConnection, queue_url: str | None, kind: Kind, name: str, callback: Callable[[], None]
+) -> Iterator[None]:
+    """Have something called at news of a resource, where there is a queue with such news.
+
+    A URL that cannot be one is only logged: the wait goes on without news.
+    """
+    try:
+        leave = EventStream.of(connection, queue_url).subscribe(kind, name, callback) if queue_url else None
+    except RequestError as error:
+        _logger.warning("No news of SageMaker's state changes; the wait goes on by polling. %s", error)
+        leave = None
+    try:
+        yield
+    finally:
+        if leave:
+            leave()
 
 
 def pause_seconds(failures: int) -> float:

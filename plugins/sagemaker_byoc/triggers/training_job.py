@@ -39,6 +39,7 @@ class TrainingJobTrigger(BaseTrigger):
 
     :param poll_interval_seconds: pause between two looks at what has changed, varied by a fifth; waits of one
         connection share the looks, and the shortest pause counts
+    :param event_queue_url: SQS queue with news of state changes, for a look at once
     :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task; Airflow does not tell a
         trigger of a task that was ended in the second before the triggerer took the wait up
     :param ends_task_on: which ends of the task may happen here, of ``success`` and ``failure``
@@ -53,6 +54,7 @@ class TrainingJobTrigger(BaseTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
         poll_interval_seconds: float = 5.0,
+        event_queue_url: str | None = None,
         stop_on_kill: bool = True,
         ends_task_on: Sequence[str] = (),
     ) -> None:
@@ -63,6 +65,7 @@ class TrainingJobTrigger(BaseTrigger):
         self.verify = verify
         self.botocore_config = botocore_config
         self.poll_interval_seconds = poll_interval_seconds
+        self.event_queue_url = event_queue_url
         self.stop_on_kill = stop_on_kill
         self.ends_task_on = ends_task_on
 
@@ -77,6 +80,7 @@ class TrainingJobTrigger(BaseTrigger):
                 "verify": self.verify,
                 "botocore_config": self.botocore_config,
                 "poll_interval_seconds": self.poll_interval_seconds,
+                "event_queue_url": self.event_queue_url,
                 "stop_on_kill": self.stop_on_kill,
                 "ends_task_on": list(self.ends_task_on),
             },
@@ -95,6 +99,7 @@ class TrainingJobTrigger(BaseTrigger):
                 self.connection,
                 TrainingJobHook,
                 interval_seconds=self.poll_interval_seconds,
+                event_queue_url=self.event_queue_url,
                 log=self.log,
             )
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen

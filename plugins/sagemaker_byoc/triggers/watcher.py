@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sagemaker_byoc.call_budget import CallBudget
 from sagemaker_byoc.pause import pause_seconds
 from sagemaker_byoc.retry import is_permanent, is_throttled
+from sagemaker_byoc.triggers.event_stream import hearing
 from sagemaker_byoc.triggers.shared import in_thread, sharing
 from sagemaker_byoc.watch_list import WatchList
 
@@ -77,6 +78,7 @@ class Watcher(Generic[Seen]):
 
     def __init__(self, resource: Watched[Seen], clock: Callable[[], float] = time.monotonic) -> None:
         self._resource = resource
+        self.kind = resource.KIND
         self._clock = clock
         self._waits: dict[str, list[Wait[Seen]]] = {}
         self._names = WatchList()
@@ -221,7 +223,7 @@ class Watcher(Generic[Seen]):
         self._lists_work = False
         self._tell_all(
             f"List {self._failed_lists} in a row failed; until the next one in {pause:.0f} s "
-            f"each {self._resource.NOUN} is looked at in turn.{remedy} {error}"
+            f"each {self.kind.replace('_', ' ')} is looked at in turn.{remedy} {error}"
         )
 
     def _look_failed(self, name: str, error: Exception) -> None:
@@ -250,7 +252,7 @@ class Watcher(Generic[Seen]):
             wait.news.put_nowait(news)
 
     def _tell_all(self, text: str) -> None:
-        _logger.warning("Watch over %d %ss: %s", len(self._waits), self._resource.NOUN, text)
+        _logger.warning("Watch over %d %ss: %s", len(self._waits), self.kind.replace("_", " "), text)
         for name in self._waits:
             self._tell(name, text)
 
@@ -295,16 +297,19 @@ async def watch_until(
     hook: Callable[[AwsConnection], Watched[Seen]],
     *,
     interval_seconds: float,
+    event_queue_url: str | None,
     log: Logger,
 ) -> Seen:
     """Wait, together with all triggers of this process that wait for the same kind of resource.
 
     :param done: says of each look whether it ends the wait
     :param hook: the kind of resource, as the class that makes its calls
+    :param event_queue_url: SQS queue with news of state changes; None does without
     :raises Exception: what a look raised, when the same look would fail again
     """
     with (
         sharing((hook, connection.key), lambda: Watcher(hook(connection))) as watcher,
         watcher.wait(name, interval_seconds) as wait,
+        hearing(connection, event_queue_url, watcher.kind, name, lambda: watcher.hasten(name)),
     ):
         return await wait.until(done, log)

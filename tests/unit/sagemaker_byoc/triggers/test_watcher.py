@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sagemaker_byoc.training_job_status import TrainingJobLook
 
 CONNECTION = AwsConnection(aws_conn_id=None)
+SETTINGS: dict[str, Any] = {"interval_seconds": 5, "event_queue_url": None, "log": mock.Mock()}
 JOB = {
     "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
     "ResourceConfig": {},
@@ -349,7 +350,9 @@ def test_waits_of_one_connection_share_a_watch_that_ends_with_the_last_of_them(
 
     def wait(name: str) -> asyncio.Task[TrainingJobLook]:
         done: Callable[[TrainingJobLook], bool] = lambda look: look.ended  # noqa: E731 - one expression
-        waiting = watch_until(done, name, CONNECTION, TrainingJobHook, interval_seconds=5, log=mock.Mock())
+        waiting = watch_until(
+            done, name, CONNECTION, TrainingJobHook, interval_seconds=5, event_queue_url=None, log=mock.Mock()
+        )
         return asyncio.create_task(waiting)
 
     async def scenario() -> None:
@@ -387,7 +390,9 @@ def test_the_watch_does_not_write_into_the_log_of_whoever_came_first(training: F
     async def scenario() -> None:
         variable.set("the first task's")
         training.ends("job", "Completed")
-        await watch_until(lambda look: look.ended, "job", CONNECTION, Hook, interval_seconds=5, log=mock.Mock())
+        await watch_until(
+            lambda look: look.ended, "job", CONNECTION, Hook, interval_seconds=5, event_queue_url=None, log=mock.Mock()
+        )
 
     passing(scenario)
     assert seen
