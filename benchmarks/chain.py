@@ -92,7 +92,10 @@ class Airflow:
             )
         facts = self.api.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
         if facts["state"] != "success":
-            raise SystemExit(f"{dag_id} failed: {self.api.task_instances(dag_id, run_id)}")
+            states = {task["task_id"]: task["state"] for task in self.api.task_instances(dag_id, run_id)}
+            [failed, *_] = [task_id for task_id, state in states.items() if state == "failed"]
+            last_words = self.api.task_log(dag_id, run_id, failed, 1)[-5:]
+            raise SystemExit(f"{dag_id} failed: {states}; {failed} says: {last_words}")
         begin, end = (datetime.fromisoformat(facts[name]) for name in ("start_date", "end_date"))
         return Run((end - begin).total_seconds(), watch.started, watch.held_seconds)
 

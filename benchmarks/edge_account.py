@@ -214,7 +214,17 @@ def message(job: Job) -> dict[str, Any]:
             "TrainingEndTime": int(job.ends_at * 1000),
         },
     }
-    return {"MessageId": body["id"], "ReceiptHandle": body["id"], "Body": json.dumps(body)}
+    return {
+        "MessageId": body["id"],
+        "ReceiptHandle": body["id"],
+        "Body": json.dumps(body),
+        "Attributes": {"ApproximateReceiveCount": "1"},
+    }
+
+
+def all_done(request: Request) -> dict[str, Any]:
+    """Return SQS's answer to a batch of which everything succeeded; a message was handed out for good already."""
+    return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]], "Failed": []}
 
 
 OPERATIONS: dict[str, Callable[[Account, Request], dict[str, Any]]] = {
@@ -225,9 +235,6 @@ OPERATIONS: dict[str, Callable[[Account, Request], dict[str, Any]]] = {
     "GetLogEvents": lambda _account, _request: {"events": [], "nextForwardToken": "f/0", "nextBackwardToken": "b/0"},
     "FilterLogEvents": lambda _account, _request: {"events": []},
     "DeleteMessage": lambda _account, _request: {},
-    "DeleteMessageBatch": lambda _account, request: {
-        "Successful": [{"Id": entry["Id"]} for entry in request["Entries"]],
-        "Failed": [],
-    },
-    "GetQueueAttributes": lambda _account, _request: {"Attributes": {}},
+    "DeleteMessageBatch": lambda _account, request: all_done(request),
+    "ChangeMessageVisibilityBatch": lambda _account, request: all_done(request),
 }

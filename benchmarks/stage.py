@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["EdgeClient", "Side", "Triggerer", "running_edge", "running_triggerer", "until"]
 
 BENCHMARKS = CHECKOUT / "benchmarks"
+HOMES = CHECKOUT / ".local" / "benchmarks"
 REGION = "us-east-1"
 LOOK_SECONDS = 0.05
 START_SECONDS = 90.0
@@ -61,7 +63,7 @@ class Side:
     @property
     def home(self) -> Home:
         """Where its Airflow keeps everything."""
-        return Home(CHECKOUT / ".local" / "benchmarks" / self.name)
+        return Home(HOMES / self.name)
 
     def environment(self, aws_endpoint: str, port: int, settings: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of its processes."""
@@ -162,19 +164,18 @@ class Triggerer:
 @contextmanager
 def running_edge() -> Iterator[EdgeClient]:
     """Run the edge until the block ends."""
-    home = Side("ours", "edge").home
-    home.logs.mkdir(parents=True, exist_ok=True)
-    ready = home.root / "edge-url"
-    ready.unlink(missing_ok=True)
-    processes = Processes(home.root / "edge-processes.json", home.logs)
-    processes.reap()
-    try:
-        python = str(CHECKOUT / ".venv" / "bin" / "python")
-        processes.start("edge", [python, str(BENCHMARKS / "edge.py"), str(ready)], os.environ, CHECKOUT)
-        until(lambda: ready.exists() and ready.read_text(), processes)
-        yield EdgeClient(ready.read_text())
-    finally:
-        processes.stop()
+    home = Home(HOMES / "edge")
+    with home.locked():
+        processes = Processes(home.processes, home.logs)
+        processes.reap()
+        home.clear()
+        ready = home.logs / "url"
+        try:
+            processes.start("edge", [sys.executable, str(BENCHMARKS / "edge.py"), str(ready)], os.environ, CHECKOUT)
+            until(lambda: ready.exists() and ready.read_text(), processes)
+            yield EdgeClient(ready.read_text())
+        finally:
+            processes.stop()
 
 
 @contextmanager
