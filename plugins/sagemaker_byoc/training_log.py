@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["LogEvent", "MetricMarks", "TrainingLines", "output_ended_at_ms", "readable"]
 
 LONGEST_LINE = 2_000
-"""Characters of a line that are shown. CloudWatch takes events of 256 KB, which nobody reads in a task's log."""
-
-SEARCHED_CHARACTERS = 10_000
-"""How much of a line is searched for metrics."""
+"""Characters of a line that are shown, and searched for metrics. CloudWatch takes events of 256 KB, which nobody reads
+in a task's log."""
 
 SLOW_SECONDS = 0.1
-"""An expression that takes longer for one line is given up: Python can search with no time limit, and other waits wait
-meanwhile."""
+"""An expression that takes longer for one line is given up: Python knows no time limit, and other waits stand still."""
+
+_NESTED = re.compile(r"\([^()]*[*+}][^()]*\)[*+{]")
+"""A repetition of what repeats itself, for which a search may take years."""
 
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours and movements of the cursor: ECMA-48, control sequences
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -72,7 +72,8 @@ class LogEvent:
 class MetricMarks:
     """Finds the metrics of a job in a line, as SageMaker does: the first group of an expression is the value.
 
-    What is no expression, or has no group, is left out. So is, from then on, one that takes long.
+    What is no expression, has no group, or might take very long is left out; SageMaker itself takes it all the same.
+    So is, from then on, what did take long.
 
     :param definitions: MetricDefinitions as DescribeTrainingJob gives them, ``Name`` and ``Regex`` of each
     """
@@ -86,7 +87,7 @@ class MetricMarks:
 
     def _search(self, name: str, pattern: re.Pattern[str], line: str) -> str:
         began = time.perf_counter()
-        found = pattern.search(line, 0, SEARCHED_CHARACTERS)
+        found = pattern.search(line, 0, LONGEST_LINE)
         if time.perf_counter() - began > SLOW_SECONDS:
             self._patterns.pop(name)
         return f"{name}={found[1]}" if found and found[1] is not None else ""
@@ -98,7 +99,7 @@ def _usable(definitions: Iterable[Mapping[str, str]]) -> Iterator[tuple[str, re.
             pattern = re.compile(definition.get("Regex", ""))
         except re.error:
             continue
-        if pattern.groups:
+        if pattern.groups and not _NESTED.search(pattern.pattern):
             yield definition.get("Name", ""), pattern
 
 
