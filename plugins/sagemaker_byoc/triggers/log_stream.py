@@ -101,8 +101,9 @@ class LogFollow:
 
     def deliver(self, lines: Sequence[str], *, last: bool) -> None:
         """Take new lines to log."""
-        self._words.extend((self._log.info, line) for line in lines)
-        self._woken.set()
+        if lines:
+            self._words.extend((self._log.info, line) for line in lines)
+            self._woken.set()
         if last:
             self._stop_looking()
 
