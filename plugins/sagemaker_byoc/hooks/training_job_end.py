@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_byoc.console import log_url, training_job_url
 from sagemaker_byoc.errors import RequestError, TrainingJobFailedError, TrainingJobStoppedError
 from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.hooks.log_follower import LogFollower
 from sagemaker_byoc.hooks.task_state import has_left, is_superseded
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.retry import is_permanent
@@ -25,10 +26,37 @@ if TYPE_CHECKING:
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.training_job_status import TrainingJobLook
 
-__all__ = ["StepLog", "give_up", "judge", "raise_for_event", "stop_patiently_if_left"]
+__all__ = ["JobStory", "StepLog", "give_up", "judge", "raise_for_event", "stop_patiently_if_left"]
 
 _PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
 """Between the attempts to stop a job when a task is killed; Airflow gives a trigger 30 s for all of them."""
+
+
+class JobStory:
+    """Says on a worker whether a job has ended, and logs what it does and what its containers write.
+
+    :param stream_logs: whether the latter, too
+    """
+
+    def __init__(self, connection: AwsConnection, log: Logger, *, stream_logs: bool) -> None:
+        self._connection = connection
+        self._log = log
+        self._stream_logs = stream_logs
+        self._ended = StepLog(log)
+        self._follower: LogFollower | None = None
+
+    def __call__(self, look: TrainingJobLook) -> bool:
+        """Take note of a look."""
+        ended = self._ended(look)
+        if self._stream_logs and look.created_at:
+            self._follower = self._follower or LogFollower(
+                self._connection, look.name, look.metric_definitions, since=look.created_at, log=self._log
+            )
+            if ended:
+                self._follower.finish(look.output_ended_at_ms)
+            else:
+                self._follower.read()
+        return ended
 
 
 class StepLog:
