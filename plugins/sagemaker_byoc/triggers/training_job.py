@@ -6,14 +6,14 @@ task decides what that means.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.task_state import note_try_of
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import StepLog, stop_patiently_if_left
+from sagemaker_byoc.hooks.training_job_end import StepLog, stop_if_wait_was_killed
 from sagemaker_byoc.triggers.watch import look_until
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class TrainingJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire."""
+        await note_try_of(self.task_instance)
         hook = TrainingJobHook(self.connection)
         try:
             await look_until(
@@ -78,5 +79,4 @@ class TrainingJobTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Stop the job, if a person ended the task that waits for it."""
         if self.stop_on_kill:
-            job = (self.connection, self.training_job_name)
-            await asyncio.to_thread(stop_patiently_if_left, *job, self.task_instance, "deferred", log=self.log)
+            await stop_if_wait_was_killed(self.connection, self.training_job_name, self.task_instance, log=self.log)
