@@ -101,6 +101,10 @@ class Run:
         """Mark a task as a person does in the UI."""
         self.stack.airflow.call("PATCH", f"{self.path}/taskInstances/{task_id}", json={"new_state": state})
 
+    def mark_run(self, state: str) -> None:
+        """Mark the run as a person does in the UI."""
+        self.stack.airflow.call("PATCH", self.path, json={"state": state})
+
     def log(self, task_id: str) -> str:
         """Return the log of a task's last try."""
         number = self.task(task_id)["try_number"]

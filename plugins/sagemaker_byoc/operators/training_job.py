@@ -13,7 +13,6 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, Tas
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
-from sagemaker_byoc.hooks.task_state import note_try
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.hooks.training_job_end import StepLog, give_up, judge, raise_for_event, stop_patiently_if_left
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
@@ -56,9 +55,8 @@ class CreateTrainingJobOperator(BaseOperator):
         it stops the job, the task fails without a retry, which would be paid for like the first
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at the job
-    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over;
-        also stop, before a cleared task makes a job, those it made before. A wait that a person fails in the second
-        between the deferral and the triggerer's taking it up is not told, and its job goes on
+    :param stop_on_kill: stop the job when a person clears, fails or marks the task, and when its time is over; also
+        stop, before a cleared task makes a job, those it made before. The README says what each kind of kill does
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
     :param verify: whether, or by which bundle, TLS certificates are checked
@@ -100,6 +98,7 @@ class CreateTrainingJobOperator(BaseOperator):
         self.botocore_config = botocore_config
         self._waiting_for = ""
         self._waiting_as: Any = None
+        self._is_killed = False
 
     def execute(self, context: Context) -> str:
         """Check the request, then see to it that the run has its one job."""
@@ -108,10 +107,7 @@ class CreateTrainingJobOperator(BaseOperator):
             config = as_mapping(self.config, "config")
             base = self.job_name_base or config.get("TrainingJobName") or run.dag_id
             request = self._request(config, base, run)
-            name, created = TrainingJobHook(self._connection).adopt_or_create(
-                request, base, run, stop_earlier=self.stop_on_kill
-            )
-            self.log.info("Training job %s %s.", name, "created" if created else "of an earlier try adopted")
+            name = self._adopt_or_create(request, base, run, context)
             push_training_job(context, self._connection.region, name)
             context["ti"].xcom_push(key=NAME_KEY, value=name)
             return self._wait(name, context) if self.wait_for_completion else name
@@ -132,10 +128,20 @@ class CreateTrainingJobOperator(BaseOperator):
             raise self._timeout(name) from error
 
     def on_kill(self) -> None:
-        """Stop the job, if a person ended the task while it waited on the worker."""
+        """Stop the job, if a person ended the task while it made the job, or waited for it on the worker."""
+        self._is_killed = True
         if self._waiting_for and self.stop_on_kill:
             job = (self._connection, self._waiting_for)
             stop_patiently_if_left(*job, self._waiting_as, "running", log=self.log)
+
+    def _adopt_or_create(self, request: Mapping[str, Any], base: str, run: RunIdentity, context: Context) -> str:
+        hook = TrainingJobHook(self._connection)
+        name, created = hook.adopt_or_create(request, base, run, stop_earlier=self.stop_on_kill)
+        self.log.info("Training job %s %s.", name, "created" if created else "of an earlier try adopted")
+        if self._is_killed and self.stop_on_kill:
+            # Airflow only interrupts the call that makes the job, and then lets it go on.
+            stop_patiently_if_left(self._connection, name, context["ti"], "running", log=self.log)
+        return name
 
     def _request(self, config: Mapping[str, Any], base: str, run: RunIdentity) -> dict[str, Any]:
         """Return the checked request, with image and tags; ``config`` is left as it is."""
@@ -168,7 +174,6 @@ class CreateTrainingJobOperator(BaseOperator):
                 poll_interval_seconds=self.poll_interval_seconds,
                 stop_on_kill=self.stop_on_kill,
             )
-            note_try(context)
             self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
         self._waiting_for, self._waiting_as = name, context["ti"]
         try:

@@ -251,6 +251,27 @@ def test_a_deferred_wait_that_is_over_says_what_became_of_the_job(
     assert (training.jobs[name]["TrainingJobStatus"] == "Stopping") == stop
 
 
+@pytest.mark.parametrize(
+    ("state", "changes", "stops"),
+    [("failed", {}, 1), ("restarting", {}, 1), ("running", {}, 0), ("failed", {"stop_on_kill": False}, 0)],
+)
+def test_a_job_that_is_made_while_a_person_ends_the_task_is_stopped(
+    aws: FakeAws, training: FakeTraining, state: str, changes: dict[str, Any], stops: int
+) -> None:
+    """Airflow's signal cannot take the call back that is under way then."""
+    starting = operator(**changes)
+
+    def killed(**request: Any) -> dict[str, Any]:
+        starting.on_kill()
+        return training.create(**request)
+
+    aws.on("CreateTrainingJob", killed)
+    with task_is(state):
+        TaskRun().of(starting)
+    assert len(training.jobs) == 1
+    assert len(aws.asked("StopTrainingJob")) == stops
+
+
 @pytest.mark.parametrize(("state", "stops"), [("failed", 1), ("running", 0)])
 def test_only_a_person_who_ends_a_wait_on_a_worker_stops_the_job(
     aws: FakeAws, training: FakeTraining, state: str, stops: int
