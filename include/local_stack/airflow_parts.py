@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from local_stack.home import Home
 
-__all__ = ["airflow_command", "airflow_environment", "part_commands"]
+__all__ = ["airflow_command", "airflow_environment", "part_commands", "part_environment"]
 
 # Nothing of the stack may reach real AWS: a call that misses the local endpoint dies on this closed port at once.
 DEAD_PROXY = "http://127.0.0.1:9"
@@ -37,6 +37,19 @@ def part_commands(port: int) -> dict[str, list[str]]:
         "dag-processor": airflow_command("dag-processor"),
         "triggerer": airflow_command("triggerer", "--skip-serve-logs"),
     }
+
+
+def part_environment(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of one part.
+
+    The API server writes the audit log of a click on its event loop. If a heartbeat of a task has the database's lock
+    at that moment, it needs the same loop to give it back, and all parts stand still until the loop's wait is over.
+    So the API server waits for a short time, and refuses such a click with a 500.
+    """
+    if name != "api-server":
+        return dict(environment)
+    patient = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    return {**environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": patient.replace("timeout=60", "timeout=5")}
 
 
 def airflow_environment(

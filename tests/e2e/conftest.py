@@ -38,7 +38,7 @@ def killable() -> Iterator[Stack]:
     """Return a stack whose parts notice in seconds that another one is gone, and that has room for waits on workers."""
     settings = {
         "CORE__PARALLELISM": "24",
-        "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
         "TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",

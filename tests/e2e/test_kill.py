@@ -102,13 +102,12 @@ def test_the_job_outlives_its_wait_where_that_is_asked_for(start: StartWaits) ->
     assert in_triggerer.statuses() == on_worker.statuses() == ["InProgress"]
 
 
-@pytest.mark.kill_row("The triggerer is restarted, or is killed and started again")
-@pytest.mark.kill_row("A person ends the wait while the triggerer is away")
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_wait_outlives_its_triggerer(killable: Stack, start: StartWaits, how: signal.Signals) -> None:
-    """The next triggerer takes all waits up, also one that a person ended meanwhile, only to be told so at once."""
+@pytest.mark.kill_row("The triggerer is restarted")
+@pytest.mark.kill_row("A person ends the wait while the triggerer is restarted")
+def test_a_wait_outlives_a_restart_of_the_triggerer(killable: Stack, start: StartWaits) -> None:
+    """It takes all waits up again, also one that a person ended meanwhile, only to be told so at once."""
     kept, ended = start("sensor_in_triggerer", "sensor_in_triggerer")
-    end_part(killable, "triggerer", how)
+    end_part(killable, "triggerer", signal.SIGTERM)
     ended.run.mark("wait", "failed")
     start_part(killable, "triggerer", "triggerer")
     ended.until_first_job_stopped()
@@ -116,15 +115,18 @@ def test_a_wait_outlives_its_triggerer(killable: Stack, start: StartWaits, how: 
     kept.still_sees_the_end()
 
 
-@pytest.mark.kill_row("Another triggerer takes over")
-@pytest.mark.kill_row("A person ends the wait between two triggerers")
+@pytest.mark.kill_row("The triggerer is killed, and another one takes over")
+@pytest.mark.kill_row("A person ends the wait before the other one has taken over")
+@pytest.mark.kill_row("The same, with `StopTrainingJobOperator` as a teardown")
 def test_a_wait_moves_to_another_triggerer(killable: Stack, start: StartWaits) -> None:
-    """It goes on there; but a wait that a person ended before is swept away untold, and its job runs on."""
-    kept, lost = start("sensor_in_triggerer", "sensor_in_triggerer")
+    """It goes on there; but a wait that a person ended before is swept away untold, and only a teardown knows."""
+    kept, lost, caught = start("sensor_in_triggerer", "sensor_in_triggerer", "sensor_in_triggerer_and_teardown")
     start_part(killable, "triggerer-2", "triggerer")
     until(lambda: triggerers_alive(killable) == 2, "there are two triggerers")
     end_part(killable, "triggerer", signal.SIGKILL)
     lost.run.mark("wait", "failed")
+    caught.run.mark_run("failed")
+    caught.until_first_job_stopped()
     kept.until_logged(STARTING, times=2)
     kept.still_sees_the_end()
     assert lost.statuses() == ["InProgress"]

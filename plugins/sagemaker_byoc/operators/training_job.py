@@ -1,4 +1,4 @@
-"""Starts a training job, once.
+"""Starts a training job, once; stops one that nobody waits for.
 
 Owns what a task adds to the request: name, image and tags. Whether a job is adopted or made is the hook's to find out;
 what its end means is decided in ``training_job_end``.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, XComArg
 
-__all__ = ["CreateTrainingJobOperator"]
+__all__ = ["CreateTrainingJobOperator", "StopTrainingJobOperator"]
 
 NAME_KEY = "training_job_name"
 """XCom that holds the job's name while the task still waits: after a timeout Airflow tells the task nothing else."""
@@ -201,3 +201,54 @@ class CreateTrainingJobOperator(BaseOperator):
     @property
     def _connection(self) -> AwsConnection:
         return AwsConnection.of(self)
+
+
+class StopTrainingJobOperator(BaseOperator):
+    """Stop a training job that still runs when nobody waits for it any more; leave one that has ended alone.
+
+    Airflow does not tell a wait about every kill, see the README. A teardown runs however its run ended, also when a
+    person failed the whole run, so this one catches the rest::
+
+        create >> wait >> StopTrainingJobOperator(task_id="stop", training_job_name=create.output).as_teardown()
+
+    Returns whether a job was stopped.
+
+    :param training_job_name: name of the job; None or empty, as when none was made, is nothing to do (templated)
+    :param aws_conn_id: Airflow connection (templated)
+    :param region_name: AWS region; None is the connection's (templated)
+    :param verify: whether, or by which bundle, TLS certificates are checked
+    :param botocore_config: keyword arguments of ``botocore.config.Config``
+    """
+
+    template_fields: Sequence[str] = ("training_job_name", "aws_conn_id", "region_name")
+    operator_extra_links = (TrainingJobLink(),)
+    ui_color = "#dae8fc"
+
+    def __init__(
+        self,
+        *,
+        training_job_name: str | XComArg | None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.training_job_name = cast("str | None", training_job_name)  # rendered before it is used
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def execute(self, context: Context) -> bool:
+        """Stop the job, if there is one and it runs."""
+        if not self.training_job_name:
+            self.log.info("No training job was made, so there is none to stop.")
+            return False
+        with fail_fast():
+            connection = AwsConnection.of(self)
+            push_training_job(context, connection.region, self.training_job_name)
+            stopped = TrainingJobHook(connection).stop(self.training_job_name)
+        self.log.info("Training job %s %s.", self.training_job_name, "is being stopped" if stopped else "had ended")
+        return stopped

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator
+from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator, StopTrainingJobOperator
 from sagemaker_byoc.sensors.training_job import TrainingJobSensor
 
 EVERY_RUN: dict[str, Any] = {
@@ -44,6 +44,10 @@ with DAG(dag_id="operator_in_triggerer", **EVERY_RUN):
 
 with DAG(dag_id="operator_on_worker", **EVERY_RUN):
     CreateTrainingJobOperator(**CREATE, deferrable=False)
+
+with DAG(dag_id="sensor_in_triggerer_and_teardown", **EVERY_RUN):
+    stop = StopTrainingJobOperator(task_id="stop", training_job_name="{{ params.job }}")
+    TrainingJobSensor(**WATCH) >> stop.as_teardown()
 
 with DAG(dag_id="sensor_in_triggerer_kept", **EVERY_RUN):
     TrainingJobSensor(**WATCH, stop_on_kill=False)
