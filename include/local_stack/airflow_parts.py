@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,9 @@ def airflow_settings(home: Home, address: str, *, scheduled: bool) -> dict[str, 
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "4",
+        # Without one, parts that start at the same time may each make a key of their own, and a wait that the scheduler
+        # sends to the triggerer cannot be read there.
+        "CORE__FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         # Whoever reaches a loopback port of this machine is the person who started the stack.
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
