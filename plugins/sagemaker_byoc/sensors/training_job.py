@@ -20,7 +20,6 @@ from airflow.sdk.exceptions import (
 
 from sagemaker_byoc.errors import RequestError, TrainingJobFailedError
 from sagemaker_byoc.hooks.connection import AwsConnection
-from sagemaker_byoc.hooks.task_state import note_try
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.hooks.training_job_end import JobStory, give_up, judge, raise_for_event, stop_patiently_if_left
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
@@ -123,7 +122,6 @@ class TrainingJobSensor(BaseSensorOperator):
             connection = self._connection
             push_training_job(context, connection.region, self.training_job_name)
             if self.deferrable and not self._is_over():
-                note_try(context)
                 self._defer()
             return self._poke_until_the_end(context)
 

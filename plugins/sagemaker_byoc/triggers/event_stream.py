@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.hooks.event_queue import QueueMessage
-    from sagemaker_byoc.pause import LONGEST_PAUSE_SECONDS, pause_seconds
-from sagemaker_byoc.state_change import Kind
+    from sagemaker_byoc.state_change import Kind
 
 __all__ = ["EventStream", "hearing"]
 

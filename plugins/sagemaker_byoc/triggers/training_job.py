@@ -6,15 +6,15 @@ Owns the wait, and the stop of the job when a person ends the waiting task. What
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.task_state import note_try_of
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import StepLog, judge, raise_for_event, stop_patiently_if_left
+from sagemaker_byoc.hooks.training_job_end import StepLog, judge, raise_for_event, stop_if_wait_was_killed
 from sagemaker_byoc.links import push_training_job
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.triggers.log_stream import LogFollow, follow_log
@@ -24,9 +24,10 @@ from sagemaker_byoc.triggers.watcher import watching
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from sagemaker_byoc.training_job_status import TrainingJobLook
+    from sagemaker_byoc.triggers.watcher import Wait
 
 __all__ = ["TrainingJobTrigger"]
 
@@ -95,6 +96,8 @@ class TrainingJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire."""
+        if self.stop_on_kill:
+            await note_try_of(self.task_instance)
         payload: dict[str, Any] = {"training_job_name": self.training_job_name}
         look = None
         try:
@@ -108,26 +111,30 @@ class TrainingJobTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Stop the job, if a person ended the task that waits for it."""
         if self.stop_on_kill:
-            job = (self.connection, self.training_job_name)
-            await asyncio.to_thread(stop_patiently_if_left, *job, self.task_instance, "deferred", log=self.log)
+            await stop_if_wait_was_killed(self.connection, self.training_job_name, self.task_instance, log=self.log)
 
     async def _watch(self) -> TrainingJobLook:
         """Return the look at the job's end, once the last lines of its log are told."""
         ended = StepLog(self.log)
-        with watching(
+        with ExitStack() as watch:
+            wait = watch.enter_context(self._watching())
+            look = await wait.look(self.log)
+            async with self._followed_log(look) as follow:
+                while not ended(look):
+                    look = await wait.look(self.log)
+                watch.close()
+                if follow:
+                    await follow.finish(look.output_ended_at_ms)
+        return look
+
+    def _watching(self) -> AbstractContextManager[Wait[TrainingJobLook]]:
+        return watching(
             self.training_job_name,
             self.connection,
             TrainingJobHook,
             interval_seconds=self.poll_interval_seconds,
             event_queue_url=self.event_queue_url,
-        ) as wait:
-            look = await wait.look(self.log)
-            async with self._followed_log(look) as follow:
-                while not ended(look):
-                    look = await wait.look(self.log)
-                if follow:
-                    await follow.finish(look.output_ended_at_ms)
-        return look
+        )
 
     def _followed_log(self, look: TrainingJobLook) -> AbstractAsyncContextManager[LogFollow | None]:
         if not self.stream_logs or look.created_at is None:
