@@ -21,8 +21,8 @@ than the live model's makes its model and skips the deployment, unless the param
 `create_training_job` to train again. Faults of the platform are retried by SageMaker within the job.
 
 **Settings** are in the Airflow Variable `sagemaker_retrain`, a JSON object with `region_name`, `bucket`, `data_prefix`,
-`smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project`, `endpoint_name` and, if there is a queue
-with news of state changes (see `include/events`), `event_queue_url`.
+`smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project`, `endpoint_name` and, if there is a
+queue with news of state changes (see `include/events`), `event_queue_url`.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from local_aws.cloud import Cloud
 from local_aws.gateway import Gateway
+from local_aws.log_filter import LogFilter
 from local_aws.moto_app import make_moto_app
 from local_aws.reach import LOOPBACK
 from local_aws.runtime.service import RuntimeService
@@ -89,7 +90,7 @@ class LocalAws:
             stop_grace_seconds=stop_grace_seconds,
             startup_timeout_seconds=startup_timeout_seconds,
         )
-        moto = make_moto_app()
+        moto = LogFilter(make_moto_app())
         fallback = backing.front(moto) if backing.front else moto
         facts = {"engine": self._engine.name, "region": region}
         self._gateway = Gateway(fallback, facts, frozenset(host_names))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from local_stack.home import Home
 
-__all__ = ["airflow_command", "airflow_environment", "part_commands"]
+__all__ = ["airflow_command", "airflow_environment", "part_commands", "part_environment"]
 
 # Nothing of the stack may reach real AWS: a call that misses the local endpoint dies on this closed port at once.
 DEAD_PROXY = "http://127.0.0.1:9"
@@ -37,6 +38,19 @@ def part_commands(port: int) -> dict[str, list[str]]:
         "dag-processor": airflow_command("dag-processor"),
         "triggerer": airflow_command("triggerer", "--skip-serve-logs"),
     }
+
+
+def part_environment(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of one part.
+
+    The API server writes the audit log of a click on its event loop. If a heartbeat of a task has the database's lock
+    at that moment, it needs the same loop to give it back, and all parts stand still until the loop's wait is over.
+    So the API server waits for a short time, and refuses such a click with a 500.
+    """
+    if name != "api-server":
+        return dict(environment)
+    patient = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    return {**environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": patient.replace("timeout=60", "timeout=5")}
 
 
 def airflow_environment(
@@ -78,6 +92,9 @@ def airflow_settings(home: Home, address: str, *, scheduled: bool) -> dict[str, 
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "4",
+        # Without one, parts that start at the same time may each make a key of their own, and a wait that the scheduler
+        # sends to the triggerer cannot be read there.
+        "CORE__FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         # Whoever reaches a loopback port of this machine is the person who started the stack.
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local_stack.airflow_api import AirflowApi
-from local_stack.airflow_parts import airflow_command, airflow_environment, part_commands
+from local_stack.airflow_parts import airflow_command, airflow_environment, part_commands, part_environment
 from local_stack.engine import PROCESS, EngineChoice
 from local_stack.errors import PartFailedError
 from local_stack.home import CHECKOUT, Home
@@ -125,7 +125,7 @@ def prepare_database(home: Home, environment: dict[str, str]) -> None:
 def start_airflow(processes: Processes, environment: dict[str, str], port: int) -> AirflowApi:
     """Start the four parts and return a client of the API server, which does not answer yet."""
     for name, command in part_commands(port).items():
-        processes.start(name, command, environment, CHECKOUT)
+        processes.start(name, command, part_environment(name, environment), CHECKOUT)
     return AirflowApi(environment["AIRFLOW__API__BASE_URL"])
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_byoc.training_log import output_ended_at_ms
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
 __all__ = ["ENDED", "LOG_GROUP", "TrainingJobLook", "explain", "mismatches"]
 
@@ -41,6 +44,8 @@ class TrainingJobLook:
     :param metrics: last value of each metric definition
     :param training_seconds: wall time of training, on one instance
     :param billable_seconds: what is paid for, on one instance
+    :param output_ended_at_ms: when the containers can last have written, in milliseconds since 1970
+    :param metric_definitions: ``Name`` and ``Regex`` of each metric that is read off the containers' output
     """
 
     name: str
@@ -53,6 +58,9 @@ class TrainingJobLook:
     metrics: dict[str, float] | None = None
     training_seconds: int = 0
     billable_seconds: int = 0
+    created_at: datetime | None = None
+    output_ended_at_ms: int | None = None
+    metric_definitions: Sequence[Mapping[str, str]] = ()
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> TrainingJobLook:
@@ -70,6 +78,9 @@ class TrainingJobLook:
             metrics={metric["MetricName"]: round(float(metric["Value"]), 6) for metric in metrics},
             training_seconds=description.get("TrainingTimeInSeconds", 0),
             billable_seconds=description.get("BillableTimeInSeconds", 0),
+            created_at=description.get("CreationTime"),
+            output_ended_at_ms=output_ended_at_ms(description),
+            metric_definitions=description.get("AlgorithmSpecification", {}).get("MetricDefinitions", ()),
         )
 
     @property

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import boto3
 
+from local_stack.errors import StackError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -95,11 +97,27 @@ class Run:
             "only_failed": False,
             "include_downstream": False,
         }
-        self.stack.airflow.call("POST", f"/dags/{self.dag_id}/clearTaskInstances", json=body)
+        self.act("POST", f"/dags/{self.dag_id}/clearTaskInstances", body)
 
     def mark(self, task_id: str, state: str) -> None:
         """Mark a task as a person does in the UI."""
-        self.stack.airflow.call("PATCH", f"{self.path}/taskInstances/{task_id}", json={"new_state": state})
+        self.act("PATCH", f"{self.path}/taskInstances/{task_id}", {"new_state": state})
+
+    def mark_run(self, state: str) -> None:
+        """Mark the run as a person does in the UI."""
+        self.act("PATCH", self.path, {"state": state})
+
+    def act(self, method: str, path: str, body: dict[str, Any]) -> None:
+        """Do what a person does, again if Airflow's API server and a heartbeat of a task got in each other's way."""
+        for _ in range(5):
+            try:
+                self.stack.airflow.call(method, path, json=body)
+            except StackError as error:
+                if "database is locked" not in str(error) and ": 500 " not in str(error):
+                    raise
+            else:
+                return
+        raise AssertionError(f"Airflow refused {method} {path} five times")
 
     def log(self, task_id: str) -> str:
         """Return the log of a task's last try."""

@@ -6,29 +6,44 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from airflow.sdk.execution_time.comms import GetXCom, TaskStatesResult, XComResult
+from airflow.sdk.execution_time.comms import GetXCom, OKResponse, SetXCom, TaskStatesResult, XComResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["task_is"]
+__all__ = ["note", "task_is"]
+
+
+def note(try_number: int, triggerer: str = "another triggerer") -> dict[str, Any]:
+    """Return what a wait notes of itself."""
+    return {"try_number": try_number, "triggerer": triggerer}
 
 
 @contextmanager
 def task_is(
-    state: str | None, *, run_id: str = "scheduled__2026-01-02", entry: str = "task", noted_try: int | None = None
+    state: str | None,
+    *,
+    run_id: str = "scheduled__2026-01-02",
+    entry: str = "task",
+    noted: dict[str, Any] | None = None,
 ) -> Iterator[mock.Mock]:
     """Let Airflow say that the task is in a state; None is a task without any, as right after clear.
 
+    Yields the pipe; its ``xcoms`` hold what was written, its ``state`` may be changed.
+
     :param entry: the name that Airflow lists the task under
-    :param noted_try: what the task's XComs hold as the try that waits
+    :param noted: the note in the task's XComs that it waits
     """
 
     def send(question: Any) -> Any:
+        if isinstance(question, SetXCom):
+            pipe.xcoms[question.key] = question.value
+            return OKResponse(ok=True)
         if isinstance(question, GetXCom):
-            return XComResult(key=question.key, value=noted_try)
-        return TaskStatesResult(task_states={run_id: {entry: state}})
+            return XComResult(key=question.key, value=pipe.xcoms.get(question.key))
+        return TaskStatesResult(task_states={run_id: {entry: pipe.state}})
 
-    pipe = mock.Mock(send=mock.Mock(side_effect=send))
+    pipe = mock.Mock(send=mock.Mock(side_effect=send), asend=mock.AsyncMock(side_effect=send), state=state)
+    pipe.xcoms = {"deferred_try": noted} if noted else {}
     with mock.patch("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", pipe, create=True):
         yield pipe

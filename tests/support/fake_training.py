@@ -31,13 +31,19 @@ class FakeTraining:
         aws.on("ListObjectsV2", {"KeyCount": 1})
         aws.on("DescribeLogStreams", self.streams)
         aws.on("GetLogEvents", self.events)
+        aws.on("FilterLogEvents", {"events": []})
 
     def ends(self, name: str, status: str, secondary_status: str = "", **facts: Any) -> None:
         """Bring a job to its end.
 
         :param facts: further members of its description, for example ``FailureReason``
         """
-        self.jobs[name] |= {"TrainingJobStatus": status, "SecondaryStatus": secondary_status or status, **facts}
+        self.jobs[name] |= {
+            "TrainingEndTime": _THEN,
+            "TrainingJobStatus": status,
+            "SecondaryStatus": secondary_status or status,
+            **facts,
+        }
 
     def goes_through(self, name: str, *states: tuple[str, str]) -> None:
         """Show one state after another: each list shows the next, and so does a description that follows none."""

@@ -1,9 +1,15 @@
-"""Reading CloudWatch Logs."""
+"""Reading CloudWatch Logs.
+
+Owns every call to it. Knows nothing of jobs and endpoints, and does not remember what it read.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.training_log import LogEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -11,9 +17,37 @@ if TYPE_CHECKING:
 
     from sagemaker_byoc.hooks.connection import AwsConnection
 
-__all__ = ["LogHook"]
+__all__ = ["LogHook", "LogReading"]
 
 STREAMS = 5
+
+_DESCENDING_SINCE_MS = 1_704_067_200_000
+"""FilterLogEvents gives the newest events first only with a start from 2024 on. Source: botocore's model of it."""
+
+_LAST_WINDOW_MS = 60_000
+"""What counts as the newest events for a botocore whose model cannot ask for them first (before June 2026)."""
+
+
+@dataclass(frozen=True)
+class LogReading:
+    """What some calls brought.
+
+    :param events: oldest first
+    :param complete: whether these are all events that CloudWatch shows from the start of the reading on
+    :param calls: how many calls were made
+    :param newest_ms: the time of the newest event, milliseconds since 1970; None when none was read
+    """
+
+    events: list[LogEvent]
+    complete: bool
+    calls: int
+    newest_ms: int | None = None
+
+    @classmethod
+    def of(cls, events: list[LogEvent], *, complete: bool, calls: int) -> LogReading:
+        """Make a reading of all the events that were read."""
+        newest_ms = max((event.timestamp_ms for event in events), default=None)
+        return cls(events, complete, calls, newest_ms)
 
 
 class LogHook:
@@ -61,6 +95,57 @@ class LogHook:
             return []
         newest = sorted(events, key=lambda event: int(event["timestamp"]))[-lines:]
         return [str(event["message"]) for event in newest]
+
+    def since(self, group: str, start_ms: int, stream_prefix: str = "", *, most_pages: int) -> LogReading:
+        """Read the events of a group's streams, the oldest first; a group that is not there yet has none.
+
+        :param start_ms: milliseconds since 1970
+        :param stream_prefix: beginning of the streams' names; an empty one stands for all streams
+        :param most_pages: how many calls at most, each for up to 1 MB or 10,000 events. An empty page is no end
+        """
+        request = {"logGroupName": group, "startTime": start_ms, **_prefixed(stream_prefix)}
+        events: list[LogEvent] = []
+        for calls in range(1, most_pages + 1):
+            page = self._page(request)
+            events += [LogEvent.of(event) for event in page.get("events", ())]
+            if not page.get("nextToken"):
+                return LogReading.of(events, complete=True, calls=calls)
+            request["nextToken"] = page["nextToken"]
+        return LogReading.of(events, complete=False, calls=most_pages)
+
+    def newest(self, group: str, start_ms: int, stream_prefix: str, *, most: int, now_ms: int) -> LogReading:
+        """Read the newest events in one call.
+
+        :param start_ms: nothing older is read; milliseconds since 1970
+        :param most: how many events
+        :param now_ms: milliseconds since 1970
+        """
+        request = {"logGroupName": group, "startTime": start_ms, **_prefixed(stream_prefix)}
+        shape = self._connection.client("logs").meta.service_model.operation_model("FilterLogEvents").input_shape
+        from_the_end = "startFromHead" in shape.members
+        if from_the_end:
+            start_ms = max(start_ms, _DESCENDING_SINCE_MS)
+            request |= {"startFromHead": False, "startTime": start_ms, "limit": most}
+        else:
+            request["startTime"] = max(start_ms, now_ms - _LAST_WINDOW_MS)
+        page = self._page(request)
+        events = [LogEvent.of(event) for event in page.get("events", ())]
+        # Within one moment the ids count up: observed in CloudWatch's own examples, promised nowhere.
+        events.sort(key=lambda event: (event.timestamp_ms, event.event_id))
+        complete = from_the_end and not page.get("nextToken")
+        return LogReading.of(events[-most:], complete=complete, calls=1)
+
+    def _page(self, request: dict[str, Any]) -> dict[str, Any]:
+        client = self._connection.client("logs")
+        try:
+            page: dict[str, Any] = client.filter_log_events(**request)
+        except client.exceptions.ResourceNotFoundException:
+            return {}
+        return page
+
+
+def _prefixed(stream_prefix: str) -> dict[str, Any]:
+    return {"logStreamNamePrefix": stream_prefix} if stream_prefix else {}
 
 
 def _streams(client: Any, group: str, prefix: str, since: datetime | None) -> list[str]:

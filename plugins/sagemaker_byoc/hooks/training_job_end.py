@@ -6,29 +6,69 @@ whether a job is stopped because nobody waits for it any more.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.console import log_url, training_job_url
 from sagemaker_byoc.errors import RequestError, TrainingJobFailedError, TrainingJobStoppedError
 from sagemaker_byoc.hooks.log import LogHook
-from sagemaker_byoc.hooks.task_state import has_left, is_superseded
+from sagemaker_byoc.hooks.log_follower import LogFollower
+from sagemaker_byoc.hooks.task_state import has_left, has_left_triggerer
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.retry import is_permanent
 from sagemaker_byoc.training_job_status import LOG_GROUP, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow.sdk.types import Logger
 
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.training_job_status import TrainingJobLook
 
-__all__ = ["StepLog", "give_up", "judge", "raise_for_event", "stop_patiently_if_left"]
+__all__ = [
+    "JobStory",
+    "StepLog",
+    "give_up",
+    "judge",
+    "raise_for_event",
+    "stop_if_wait_was_killed",
+    "stop_patiently_if_left",
+]
 
 _PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
-"""Between the attempts to stop a job when a task is killed; Airflow gives a trigger 30 s for all of them."""
+"""Between the attempts to stop a job when a task is killed."""
+
+_unfinished: set[asyncio.Future[None]] = set()
+"""What outlives the ``on_kill`` that began it; the loop itself would let it be collected."""
+
+
+class JobStory:
+    """Says on a worker whether a job has ended, and logs what it does and what its containers write.
+
+    :param stream_logs: whether the latter, too
+    """
+
+    def __init__(self, connection: AwsConnection, log: Logger, *, stream_logs: bool) -> None:
+        self._connection = connection
+        self._log = log
+        self._stream_logs = stream_logs
+        self._ended = StepLog(log)
+        self._follower: LogFollower | None = None
+
+    def __call__(self, look: TrainingJobLook) -> bool:
+        """Take note of a look."""
+        ended = self._ended(look)
+        if self._stream_logs and look.created_at:
+            self._follower = self._follower or LogFollower(
+                self._connection, look.name, look.metric_definitions, since=look.created_at, log=self._log
+            )
+            if ended:
+                self._follower.finish(look.output_ended_at_ms)
+            else:
+                self._follower.read()
+        return ended
 
 
 class StepLog:
@@ -91,36 +131,68 @@ def raise_for_event(connection: AwsConnection, event: Mapping[str, Any]) -> None
         )
 
 
-def stop_if_left(connection: AwsConnection, name: str, task_instance: Any, state: str) -> str:
-    """Stop the job when a person ended the task that waited for it; say what was done.
-
-    :param state: where the task is if Airflow only moves it: ``running`` on a worker, ``deferred`` in the triggerer
-    """
-    if not (has_left(task_instance, state) or (state == "deferred" and is_superseded(task_instance))):
-        return f"The task is still {state}, so training job {name} goes on."
+def stop(connection: AwsConnection, name: str) -> str:
+    """Stop the job of a task that waits no more; say what was done."""
     stopped = TrainingJobHook(connection).stop(name)
-    return f"A person ended the task: training job {name} {'is being stopped' if stopped else 'had ended already'}."
+    return f"The task waits no more: training job {name} {'is being stopped' if stopped else 'had ended already'}."
 
 
 def stop_patiently_if_left(
     connection: AwsConnection, name: str, task_instance: Any, state: str, *, log: Logger
 ) -> None:
-    """Do what ``stop_if_left`` does, again after a failure that may pass, and log the outcome; raises nothing.
+    """Stop the job when a person ended the task that waited for it, and log the outcome; raises nothing.
 
-    Blocks for 15 s and five calls at most. After that nobody stops the job any more, so that the log has to say it.
+    A failure that may pass is waited out: for 15 s and five calls at most, but a worker is killed 5 s after it was told
+    to end. After that nobody stops the job any more, so that the log has to say it.
+
+    :param state: where the task is if Airflow only moves it: ``running`` on a worker, ``deferred`` in the triggerer
     """
+    for pause_seconds in stopping(connection, name, lambda: has_left(task_instance, state), log):
+        time.sleep(pause_seconds)
+
+
+async def stop_if_wait_was_killed(connection: AwsConnection, name: str, task_instance: Any, *, log: Logger) -> None:
+    """Do in the triggerer what ``stop_patiently_if_left`` does on a worker; a trigger's ``on_kill`` awaits it.
+
+    Airflow gives up waiting for ``on_kill`` after 30 s, too soon when hundreds of waits were cleared at once; so this
+    goes on behind its back, for as long as the triggerer lives.
+    """
+    work = asyncio.ensure_future(_stop_if_wait_was_killed(connection, name, task_instance, log))
+    _unfinished.add(work)
+    work.add_done_callback(_unfinished.discard)
+    await asyncio.shield(work)
+
+
+async def _stop_if_wait_was_killed(connection: AwsConnection, name: str, task_instance: Any, log: Logger) -> None:
+    try:
+        left = await has_left_triggerer(task_instance)
+    except Exception as error:  # noqa: BLE001 - Airflow would log it without saying what goes on and costs money
+        await asyncio.to_thread(tell_that_it_goes_on, connection, name, error, log)
+        return
+    steps = stopping(connection, name, lambda: left, log)
+    while (pause_seconds := await asyncio.to_thread(next, steps, None)) is not None:
+        await asyncio.sleep(pause_seconds)
+
+
+def stopping(connection: AwsConnection, name: str, left: Callable[[], bool], log: Logger) -> Iterator[float]:
+    """Stop the job, if nobody waits any more; yield how many seconds to let pass after an attempt that failed."""
     for pause_seconds in (*_PAUSES_SECONDS, None):
         try:
-            log.info(stop_if_left(connection, name, task_instance, state))
+            log.info(stop(connection, name) if left() else f"The task goes on, and so does training job {name}.")
         except Exception as error:  # noqa: BLE001 - Airflow would log it without saying what goes on and costs money
             if pause_seconds is None or is_permanent(error):
-                text = "Training job %s could not be stopped and may go on; look there and stop it by hand: %s (%s)"
-                log.error(text, name, page(connection, name), error)  # noqa: TRY400 - a trace would hide the line
+                tell_that_it_goes_on(connection, name, error, log)
                 return
             log.warning("Stopping training job %s failed, next attempt in %.0f s: %s", name, pause_seconds, error)
-            time.sleep(pause_seconds)
+            yield pause_seconds
         else:
             return
+
+
+def tell_that_it_goes_on(connection: AwsConnection, name: str, error: Exception, log: Logger) -> None:
+    """Log where a job is to be stopped by hand."""
+    text = "Training job %s could not be stopped and may go on; look there and stop it by hand: %s (%s)"
+    log.error(text, name, page(connection, name), error)
 
 
 def page(connection: AwsConnection, name: str) -> str:

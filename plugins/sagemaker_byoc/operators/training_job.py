@@ -1,4 +1,4 @@
-"""Starts a training job, once.
+"""Starts a training job, once; stops one that nobody waits for.
 
 Owns what a task adds to the request: name, image and tags. Whether a job is adopted or made is the hook's to find out;
 what its end means is decided in ``training_job_end``.
@@ -13,9 +13,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, Tas
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
-from sagemaker_byoc.hooks.task_state import note_try
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import StepLog, give_up, judge, raise_for_event, stop_patiently_if_left
+from sagemaker_byoc.hooks.training_job_end import JobStory, give_up, judge, raise_for_event, stop_patiently_if_left
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.naming import job_name
 from sagemaker_byoc.request import as_mapping
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, XComArg
 
-__all__ = ["CreateTrainingJobOperator"]
+__all__ = ["CreateTrainingJobOperator", "StopTrainingJobOperator"]
 
 NAME_KEY = "training_job_name"
 """XCom that holds the job's name while the task still waits: after a timeout Airflow tells the task nothing else."""
@@ -55,17 +54,26 @@ class CreateTrainingJobOperator(BaseOperator):
         a fault of AWS, is then tried again as the task's ``retries`` allow. ``execution_timeout`` limits the wait: when
         it stops the job, the task fails without a retry, which would be paid for like the first
     :param deferrable: wait in the triggerer instead of on a worker
-    :param poll_interval_seconds: pause between two looks at the job
-    :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over;
-        also stop, before a cleared task makes a job, those it made before. A wait that a person fails in the second
-        between the deferral and the triggerer's taking it up is not told, and its job goes on
+    :param poll_interval_seconds: pause between two looks at what has changed; the waits in one triggerer share them
+    :param event_queue_url: SQS queue to which EventBridge sends state changes (``include/events``), so that the end is
+        seen within a second or so; None polls only (templated; empty counts as None)
+    :param stream_logs: while the task waits, show in its log what the job's containers write
+    :param stop_on_kill: stop the job when a person clears, fails or marks the task, and when its time is over; also
+        stop, before a cleared task makes a job, those it made before. The README says what each kind of kill does
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
     :param verify: whether, or by which bundle, TLS certificates are checked
     :param botocore_config: keyword arguments of ``botocore.config.Config``
     """
 
-    template_fields: Sequence[str] = ("config", "image_uri", "job_name_base", "aws_conn_id", "region_name")
+    template_fields: Sequence[str] = (
+        "config",
+        "image_uri",
+        "job_name_base",
+        "event_queue_url",
+        "aws_conn_id",
+        "region_name",
+    )
     template_fields_renderers = {"config": "json"}  # noqa: RUF012 - as Airflow declares it
     operator_extra_links = (TrainingJobLink(), LogLink())
     ui_color = "#dae8fc"
@@ -79,7 +87,9 @@ class CreateTrainingJobOperator(BaseOperator):
         wait_for_completion: bool = False,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
+        event_queue_url: str | None = None,
         stop_on_kill: bool = True,
+        stream_logs: bool = True,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -93,13 +103,16 @@ class CreateTrainingJobOperator(BaseOperator):
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
+        self.event_queue_url = event_queue_url
         self.stop_on_kill = stop_on_kill
+        self.stream_logs = stream_logs
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
         self._waiting_for = ""
         self._waiting_as: Any = None
+        self._is_killed = False
 
     def execute(self, context: Context) -> str:
         """Check the request, then see to it that the run has its one job."""
@@ -108,10 +121,7 @@ class CreateTrainingJobOperator(BaseOperator):
             config = as_mapping(self.config, "config")
             base = self.job_name_base or config.get("TrainingJobName") or run.dag_id
             request = self._request(config, base, run)
-            name, created = TrainingJobHook(self._connection).adopt_or_create(
-                request, base, run, stop_earlier=self.stop_on_kill
-            )
-            self.log.info("Training job %s %s.", name, "created" if created else "of an earlier try adopted")
+            name = self._adopt_or_create(request, base, run, context)
             push_training_job(context, self._connection.region, name)
             context["ti"].xcom_push(key=NAME_KEY, value=name)
             return self._wait(name, context) if self.wait_for_completion else name
@@ -132,10 +142,20 @@ class CreateTrainingJobOperator(BaseOperator):
             raise self._timeout(name) from error
 
     def on_kill(self) -> None:
-        """Stop the job, if a person ended the task while it waited on the worker."""
+        """Stop the job, if a person ended the task while it made the job, or waited for it on the worker."""
+        self._is_killed = True
         if self._waiting_for and self.stop_on_kill:
             job = (self._connection, self._waiting_for)
             stop_patiently_if_left(*job, self._waiting_as, "running", log=self.log)
+
+    def _adopt_or_create(self, request: Mapping[str, Any], base: str, run: RunIdentity, context: Context) -> str:
+        hook = TrainingJobHook(self._connection)
+        name, created = hook.adopt_or_create(request, base, run, stop_earlier=self.stop_on_kill)
+        self.log.info("Training job %s %s.", name, "created" if created else "of an earlier try adopted")
+        if self._is_killed and self.stop_on_kill:
+            # Airflow only interrupts the call that makes the job, and then lets it go on.
+            stop_patiently_if_left(self._connection, name, context["ti"], "running", log=self.log)
+        return name
 
     def _request(self, config: Mapping[str, Any], base: str, run: RunIdentity) -> dict[str, Any]:
         """Return the checked request, with image and tags; ``config`` is left as it is."""
@@ -166,14 +186,15 @@ class CreateTrainingJobOperator(BaseOperator):
                 training_job_name=name,
                 **self._connection.serialize(),
                 poll_interval_seconds=self.poll_interval_seconds,
+                event_queue_url=self.event_queue_url,
                 stop_on_kill=self.stop_on_kill,
+                stream_logs=self.stream_logs,
             )
-            note_try(context)
             self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
         self._waiting_for, self._waiting_as = name, context["ti"]
         try:
             look_until_on_worker(
-                StepLog(self.log),
+                JobStory(self._connection, self.log, stream_logs=self.stream_logs),
                 lambda: TrainingJobHook(self._connection).look(name),
                 interval_seconds=self.poll_interval_seconds,
                 log=self.log,
@@ -196,3 +217,54 @@ class CreateTrainingJobOperator(BaseOperator):
     @property
     def _connection(self) -> AwsConnection:
         return AwsConnection.of(self)
+
+
+class StopTrainingJobOperator(BaseOperator):
+    """Stop a training job that still runs when nobody waits for it any more; leave one that has ended alone.
+
+    Airflow does not tell a wait about every kill, see the README. A teardown runs however its run ended, also when a
+    person failed the whole run, so this one catches the rest::
+
+        create >> wait >> StopTrainingJobOperator(task_id="stop", training_job_name=create.output).as_teardown()
+
+    Returns whether a job was stopped.
+
+    :param training_job_name: name of the job; None or empty, as when none was made, is nothing to do (templated)
+    :param aws_conn_id: Airflow connection (templated)
+    :param region_name: AWS region; None is the connection's (templated)
+    :param verify: whether, or by which bundle, TLS certificates are checked
+    :param botocore_config: keyword arguments of ``botocore.config.Config``
+    """
+
+    template_fields: Sequence[str] = ("training_job_name", "aws_conn_id", "region_name")
+    operator_extra_links = (TrainingJobLink(),)
+    ui_color = "#dae8fc"
+
+    def __init__(
+        self,
+        *,
+        training_job_name: str | XComArg | None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.training_job_name = cast("str | None", training_job_name)  # rendered before it is used
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def execute(self, context: Context) -> bool:
+        """Stop the job, if there is one and it runs."""
+        if not self.training_job_name:
+            self.log.info("No training job was made, so there is none to stop.")
+            return False
+        with fail_fast():
+            connection = AwsConnection.of(self)
+            push_training_job(context, connection.region, self.training_job_name)
+            stopped = TrainingJobHook(connection).stop(self.training_job_name)
+        self.log.info("Training job %s %s.", self.training_job_name, "is being stopped" if stopped else "had ended")
+        return stopped

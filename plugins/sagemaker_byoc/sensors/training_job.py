@@ -20,9 +20,8 @@ from airflow.sdk.exceptions import (
 
 from sagemaker_byoc.errors import RequestError, TrainingJobFailedError
 from sagemaker_byoc.hooks.connection import AwsConnection
-from sagemaker_byoc.hooks.task_state import note_try
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import StepLog, give_up, judge, raise_for_event, stop_patiently_if_left
+from sagemaker_byoc.hooks.training_job_end import JobStory, give_up, judge, raise_for_event, stop_patiently_if_left
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.retry import fail_fast
@@ -63,6 +62,8 @@ class TrainingJobSensor(BaseSensorOperator):
     :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over.
         A wait that a person fails in the second between the deferral and the triggerer's taking it up is not told, and
         its job goes on
+    :param stream_logs: show in the task's log what the job's containers write, each line with its host, lines with a
+        metric with its name and value
     :param timeout: seconds, or a timedelta, after which the wait fails; None waits as long as the job takes
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
@@ -82,6 +83,7 @@ class TrainingJobSensor(BaseSensorOperator):
         poll_interval_seconds: float = 5.0,
         event_queue_url: str | None = None,
         stop_on_kill: bool = True,
+        stream_logs: bool = True,
         timeout: timedelta | float | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
@@ -101,6 +103,7 @@ class TrainingJobSensor(BaseSensorOperator):
         self.poll_interval_seconds = poll_interval_seconds
         self.event_queue_url = event_queue_url
         self.stop_on_kill = stop_on_kill
+        self.stream_logs = stream_logs
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -119,7 +122,6 @@ class TrainingJobSensor(BaseSensorOperator):
             connection = self._connection
             push_training_job(context, connection.region, self.training_job_name)
             if self.deferrable and not self._is_over():
-                note_try(context)
                 self._defer()
             return self._poke_until_the_end(context)
 
@@ -152,7 +154,7 @@ class TrainingJobSensor(BaseSensorOperator):
         """Look once, outliving a failure that passes."""
         if self._watch is None:
             self._watch = Watch(
-                StepLog(self.log),
+                JobStory(self._connection, self.log, stream_logs=self.stream_logs),
                 lambda: TrainingJobHook(self._connection).look(self.training_job_name),
                 interval_seconds=self.poll_interval_seconds,
                 log=self.log,
@@ -180,6 +182,7 @@ class TrainingJobSensor(BaseSensorOperator):
             "poll_interval_seconds": self.poll_interval_seconds,
             "event_queue_url": self.event_queue_url,
             "stop_on_kill": self.stop_on_kill,
+            "stream_logs": self.stream_logs,
             "ends_task_on": ends_in_triggerer(self),
         }
 

@@ -19,7 +19,7 @@ from sagemaker_byoc.hooks.endpoint_end import finish
 from sagemaker_byoc.links import push_endpoint
 from sagemaker_byoc.triggers.task_begin import show_links
 from sagemaker_byoc.triggers.task_end import ending_event
-from sagemaker_byoc.triggers.watcher import watch_until
+from sagemaker_byoc.triggers.watcher import watching
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -101,19 +101,23 @@ class EndpointTrigger(BaseTrigger):
         try:
             name, config = self._target()
             await show_links(self, lambda task: push_endpoint(task, self.connection.region, name))
-            look = await watch_until(
-                Settled(config),
-                name,
-                self.connection,
-                EndpointHook,
-                interval_seconds=self.poll_interval_seconds,
-                event_queue_url=self.event_queue_url,
-                log=self.log,
-            )
+            look = await self._watch(name, Settled(config))
             payload["look"] = look.as_json() if look else None
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
             payload["error"] = str(error)
         yield await ending_event(lambda: self._result(payload, look), payload, self.ends_task_on, self.log)
+
+    async def _watch(self, name: str, settled: Settled) -> EndpointLook | None:
+        with watching(
+            name,
+            self.connection,
+            EndpointHook,
+            interval_seconds=self.poll_interval_seconds,
+            event_queue_url=self.event_queue_url,
+        ) as wait:
+            while not settled(look := await wait.look(self.log)):
+                pass
+            return look
 
     @property
     def connection(self) -> AwsConnection:

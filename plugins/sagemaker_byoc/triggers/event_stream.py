@@ -11,7 +11,6 @@ import asyncio
 import contextvars
 import json
 import logging
-import random
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.event_queue import EventQueueHook
+from sagemaker_byoc.pause import LONGEST_PAUSE_SECONDS, pause_seconds
 from sagemaker_byoc.state_change import StateChange, check_queue_url
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ _logger = logging.getLogger(__name__)
 CHANCES = 5
 """How often a message about what nobody here waits for is handed out before it is deleted. Another triggerer may read
 the same queue: with two of them, one message in 32 misses the right one, whose wait then learns by polling."""
-
-LONGEST_PAUSE_SECONDS = 120.0
 
 _streams: dict[tuple[str, str], EventStream] = {}
 _finding_streams = threading.Lock()
@@ -172,7 +170,7 @@ class EventStream:
 
     def _pause(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: not self._subscriptions, pause_seconds(self._failures))
+            self._changed.wait_for(lambda: not self._subscriptions, pause_seconds(1.0, self._failures - 1))
 
 
 @contextmanager
@@ -193,9 +191,3 @@ def hearing(
     finally:
         if leave:
             leave()
-
-
-def pause_seconds(failures: int) -> float:
-    """Return how long a reader rests after so many failures in a row: it doubles, up to two minutes."""
-    longest = min(2.0 ** min(failures - 1, 16), LONGEST_PAUSE_SECONDS)
-    return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing

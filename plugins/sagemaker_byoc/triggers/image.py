@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from sagemaker_byoc.hooks.builder import make_builder
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.image import Builder, BuilderSettings
-from sagemaker_byoc.hooks.task_state import has_left
+from sagemaker_byoc.hooks.task_state import has_left_triggerer, note_try_of
 from sagemaker_byoc.triggers.watch import look_until
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class ImageBuildTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire."""
+        await note_try_of(self.task_instance)
         try:
             builder = self._builder()
             await look_until(
@@ -89,7 +90,7 @@ class ImageBuildTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Stop the build, unless only this triggerer is being relieved of it."""
-        if not self.stop_on_kill or not await asyncio.to_thread(has_left, self.task_instance, "deferred"):
+        if not self.stop_on_kill or not await has_left_triggerer(self.task_instance):
             return
         await asyncio.to_thread(self._builder().stop, self.build_id)
         self.log.info("The task was ended by a person, so the build %s is stopped.", self.build_id)

@@ -6,24 +6,28 @@ Owns the wait, and the stop of the job when a person ends the waiting task. What
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.task_state import note_try_of
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import StepLog, judge, raise_for_event, stop_patiently_if_left
+from sagemaker_byoc.hooks.training_job_end import StepLog, judge, raise_for_event, stop_if_wait_was_killed
 from sagemaker_byoc.links import push_training_job
 from sagemaker_byoc.request import require_text
+from sagemaker_byoc.triggers.log_stream import LogFollow, follow_log
 from sagemaker_byoc.triggers.task_begin import show_links
 from sagemaker_byoc.triggers.task_end import ending_event
-from sagemaker_byoc.triggers.watcher import watch_until
+from sagemaker_byoc.triggers.watcher import watching
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from sagemaker_byoc.training_job_status import TrainingJobLook
+    from sagemaker_byoc.triggers.watcher import Wait
 
 __all__ = ["TrainingJobTrigger"]
 
@@ -42,6 +46,7 @@ class TrainingJobTrigger(BaseTrigger):
     :param event_queue_url: SQS queue with news of state changes, for a look at once
     :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task; Airflow does not tell a
         trigger of a task that was ended in the second before the triggerer took the wait up
+    :param stream_logs: show in the task's log what the job's containers write
     :param ends_task_on: which ends of the task may happen here, of ``success`` and ``failure``
     """
 
@@ -56,6 +61,7 @@ class TrainingJobTrigger(BaseTrigger):
         poll_interval_seconds: float = 5.0,
         event_queue_url: str | None = None,
         stop_on_kill: bool = True,
+        stream_logs: bool = True,
         ends_task_on: Sequence[str] = (),
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -67,6 +73,7 @@ class TrainingJobTrigger(BaseTrigger):
         self.poll_interval_seconds = poll_interval_seconds
         self.event_queue_url = event_queue_url
         self.stop_on_kill = stop_on_kill
+        self.stream_logs = stream_logs
         self.ends_task_on = ends_task_on
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -82,26 +89,21 @@ class TrainingJobTrigger(BaseTrigger):
                 "poll_interval_seconds": self.poll_interval_seconds,
                 "event_queue_url": self.event_queue_url,
                 "stop_on_kill": self.stop_on_kill,
+                "stream_logs": self.stream_logs,
                 "ends_task_on": list(self.ends_task_on),
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire."""
+        if self.stop_on_kill:
+            await note_try_of(self.task_instance)
         payload: dict[str, Any] = {"training_job_name": self.training_job_name}
         look = None
         try:
             require_text(self.training_job_name, "training_job_name", "the name of a training job")
             await show_links(self, lambda task: push_training_job(task, self.connection.region, self.training_job_name))
-            look = await watch_until(
-                StepLog(self.log),
-                self.training_job_name,
-                self.connection,
-                TrainingJobHook,
-                interval_seconds=self.poll_interval_seconds,
-                event_queue_url=self.event_queue_url,
-                log=self.log,
-            )
+            look = await self._watch()
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
             payload["error"] = str(error)
         yield await ending_event(lambda: self._result(payload, look), payload, self.ends_task_on, self.log)
@@ -109,8 +111,35 @@ class TrainingJobTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Stop the job, if a person ended the task that waits for it."""
         if self.stop_on_kill:
-            job = (self.connection, self.training_job_name)
-            await asyncio.to_thread(stop_patiently_if_left, *job, self.task_instance, "deferred", log=self.log)
+            await stop_if_wait_was_killed(self.connection, self.training_job_name, self.task_instance, log=self.log)
+
+    async def _watch(self) -> TrainingJobLook:
+        """Return the look at the job's end, once the last lines of its log are told."""
+        ended = StepLog(self.log)
+        with ExitStack() as watch:
+            wait = watch.enter_context(self._watching())
+            look = await wait.look(self.log)
+            async with self._followed_log(look) as follow:
+                while not ended(look):
+                    look = await wait.look(self.log)
+                watch.close()
+                if follow:
+                    await follow.finish(look.output_ended_at_ms)
+        return look
+
+    def _watching(self) -> AbstractContextManager[Wait[TrainingJobLook]]:
+        return watching(
+            self.training_job_name,
+            self.connection,
+            TrainingJobHook,
+            interval_seconds=self.poll_interval_seconds,
+            event_queue_url=self.event_queue_url,
+        )
+
+    def _followed_log(self, look: TrainingJobLook) -> AbstractAsyncContextManager[LogFollow | None]:
+        if not self.stream_logs or look.created_at is None:
+            return nullcontext()
+        return follow_log(self.connection, look.name, look.metric_definitions, since=look.created_at, log=self.log)
 
     @property
     def connection(self) -> AwsConnection:

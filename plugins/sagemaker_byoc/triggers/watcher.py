@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sagemaker_byoc.call_budget import CallBudget
+from sagemaker_byoc.call_pace import CallBudget
 from sagemaker_byoc.pause import pause_seconds
 from sagemaker_byoc.retry import is_permanent, is_throttled
 from sagemaker_byoc.triggers.event_stream import hearing
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.hooks.watched import Watched
 
-__all__ = ["Watcher", "watch_until"]
+__all__ = ["Wait", "Watcher", "watching"]
 
 _logger = logging.getLogger(__name__)
 
@@ -83,9 +83,9 @@ class Watcher(Generic[Seen]):
         self._waits: dict[str, list[Wait[Seen]]] = {}
         self._names = WatchList()
         self._wake = asyncio.Event()
-        self._lists = CallBudget(LISTS_PER_SECOND, LIST_BURST)
-        self._looks = CallBudget(LOOKS_PER_SECOND, LOOK_BURST)
-        self._net_looks = CallBudget(NET_LOOKS_PER_SECOND, 1)
+        self._lists = CallBudget(LISTS_PER_SECOND, LIST_BURST, clock)
+        self._looks = CallBudget(LOOKS_PER_SECOND, LOOK_BURST, clock)
+        self._net_looks = CallBudget(NET_LOOKS_PER_SECOND, 1, clock)
         self._since = datetime.now(timezone.utc) - FIRST_LOOK_BACK
         self._list_at = self._quiet_until = float("-inf")
         self._lists_work = True
@@ -103,7 +103,9 @@ class Watcher(Generic[Seen]):
         if name not in self._waits:
             self._waits[name] = []
             self._names.add(name)
-            self._wake.set()
+        else:
+            self._names.hasten(name)
+        self._wake.set()
         self._waits[name].append(wait)
         try:
             yield wait
@@ -184,10 +186,12 @@ class Watcher(Generic[Seen]):
         """Take note of one line of a list, which says enough only about what goes on."""
         if name not in self._waits:
             return
-        if self._resource.is_changing(seen):
-            self._tell(name, seen)
-        else:
+        if not self._resource.is_changing(seen):
             self._names.hasten(name)
+            return
+        for wait in self._waits[name]:
+            if wait.is_informed:
+                wait.news.put_nowait(seen)
 
     def _overlooked(self, now: float) -> str | None:
         """Return the name to look at for safety's sake: one after each list, or one after the other without lists."""
@@ -211,6 +215,8 @@ class Watcher(Generic[Seen]):
             self._names.looked(name, self._clock())
         else:
             self._names.put_off(name, self._clock() + pause_seconds(self._interval_seconds))
+        for wait in self._waits[name]:
+            wait.is_informed = True
         self._tell(name, seen)
 
     def _list_failed(self, error: Exception) -> None:
@@ -257,7 +263,9 @@ class Watcher(Generic[Seen]):
             self._tell(name, text)
 
     async def _call(self, budget: CallBudget, function: Callable[..., Answer], *given: Any) -> Answer:
-        await asyncio.sleep(budget.reserve(self._clock()))
+        pause = budget.wait_seconds()
+        budget.spend(1)
+        await asyncio.sleep(pause)
         return await in_thread(function, *given)
 
     @property
@@ -272,11 +280,11 @@ class Wait(Generic[Seen]):
     def __init__(self, interval_seconds: float) -> None:
         self.interval_seconds = interval_seconds
         self.news: asyncio.Queue[Seen | Exception | str] = asyncio.Queue()
+        self.is_informed = False
 
-    async def until(self, done: Callable[[Seen], bool], log: Logger) -> Seen:
-        """Take the news until one of them ends the wait.
+    async def look(self, log: Logger) -> Seen:
+        """Return the next look; the first one is complete, later ones may say only what a list shows.
 
-        :param done: given each look; what a list showed is given, too, as a look that says less
         :param log: told what goes wrong and passes
         :raises Exception: what a look raised, when the same look would fail again
         """
@@ -286,30 +294,27 @@ class Wait(Generic[Seen]):
                 log.warning(news)
             elif isinstance(news, Exception):
                 raise news
-            elif done(news):
+            else:
                 return news
 
 
-async def watch_until(
-    done: Callable[[Seen], bool],
+@contextmanager
+def watching(
     name: str,
     connection: AwsConnection,
     hook: Callable[[AwsConnection], Watched[Seen]],
     *,
     interval_seconds: float,
     event_queue_url: str | None,
-    log: Logger,
-) -> Seen:
+) -> Iterator[Wait[Seen]]:
     """Wait, together with all triggers of this process that wait for the same kind of resource.
 
-    :param done: says of each look whether it ends the wait
     :param hook: the kind of resource, as the class that makes its calls
     :param event_queue_url: SQS queue with news of state changes; None does without
-    :raises Exception: what a look raised, when the same look would fail again
     """
     with (
         sharing((hook, connection.key), lambda: Watcher(hook(connection))) as watcher,
         watcher.wait(name, interval_seconds) as wait,
         hearing(connection, event_queue_url, watcher.kind, name, lambda: watcher.hasten(name)),
     ):
-        return await wait.until(done, log)
+        yield wait

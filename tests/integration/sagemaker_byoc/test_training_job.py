@@ -16,7 +16,7 @@ from sagemaker_byoc.hooks import connection
 from sagemaker_byoc.operators.model import CreateModelOperator
 from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator
 from sagemaker_byoc.sensors.training_job import TrainingJobSensor
-from tests.support.airflow_pipe import task_is
+from tests.support.airflow_pipe import note, task_is
 from tests.support.local_cloud import local_cloud
 from tests.support.task_run import TaskRun, remade
 from tests.support.training import BUCKET, TrainingAccount, wait_for
@@ -217,7 +217,7 @@ def test_only_a_person_stops_the_job_through_its_wait(
         sensor(name).execute(run.context)
     trigger = remade(deferral.value.trigger)
     trigger._task_instance = run.context["ti"]
-    with task_is(state, run_id=run.run_id):
+    with task_is(state, run_id=run.run_id, noted=note(run.try_number)):
         asyncio.run(trigger.on_kill())
     if wanted == "InProgress":
         assert account.describe(name)["TrainingJobStatus"] == wanted

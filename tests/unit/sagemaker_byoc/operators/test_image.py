@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from sagemaker_byoc.errors import ImageBuildInterruptedError
 from sagemaker_byoc.links import LogLink
 from sagemaker_byoc.operators.image import BuildPushImageOperator
+from tests.support.airflow_pipe import note, task_is
 from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_build import DIGEST, FakeBuild
 from tests.support.task_run import TaskRun, remade
@@ -213,7 +214,7 @@ def deferred(folder: Path, run: TaskRun, **changes: Any) -> Any:
         operator(folder, **changes).execute(run.context)
     trigger = remade(deferral.value.trigger)
     trigger._task_instance = SimpleNamespace(
-        dag_id="retrain", run_id=run.run_id, task_id="build_push_image", map_index=-1
+        dag_id="retrain", run_id=run.run_id, task_id="build_push_image", map_index=-1, try_number=1
     )
     return trigger
 
@@ -228,10 +229,7 @@ def test_only_a_person_stops_the_build(
     """A triggerer that lost its triggers gets the same call; the task is still deferred then."""
     run = TaskRun()
     trigger = deferred(folder, run, **changes)
-    states = SimpleNamespace(task_states={run.run_id: {"build_push_image": state}})
-    # The edge here is the pipe from the triggerer to Airflow's database.
-    comms = mock.Mock(send=mock.Mock(return_value=states))
-    with mock.patch("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", comms, create=True):
+    with task_is(state, entry="build_push_image", noted=note(1)):
         asyncio.run(trigger.on_kill())
     assert len(aws.asked("StopBuild")) == stopped
 
@@ -243,11 +241,9 @@ def test_a_worker_that_shuts_down_leaves_the_build_alone(
     """Airflow calls on_kill for a kill and for a shutdown; only after a kill the task has left its state."""
     run = TaskRun()
     waiting = operator(folder, deferrable=False)
-    states = SimpleNamespace(task_states={run.run_id: {"build_push_image": state}})
-    comms = mock.Mock(send=mock.Mock(return_value=states))
 
     def killed(_: float) -> None:
-        with mock.patch("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", comms, create=True):
+        with task_is(state, entry="build_push_image"):
             waiting.on_kill()
 
     with mock.patch("time.sleep", killed), suppress(AirflowFailException):

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 
 from sagemaker_byoc.errors import TrainingJobFailedError
-from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator
+from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator, StopTrainingJobOperator
 from tests.support.airflow_pipe import task_is
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
 from tests.support.fake_training import FakeTraining
@@ -251,6 +251,27 @@ def test_a_deferred_wait_that_is_over_says_what_became_of_the_job(
     assert (training.jobs[name]["TrainingJobStatus"] == "Stopping") == stop
 
 
+@pytest.mark.parametrize(
+    ("state", "changes", "stops"),
+    [("failed", {}, 1), ("restarting", {}, 1), ("running", {}, 0), ("failed", {"stop_on_kill": False}, 0)],
+)
+def test_a_job_that_is_made_while_a_person_ends_the_task_is_stopped(
+    aws: FakeAws, training: FakeTraining, state: str, changes: dict[str, Any], stops: int
+) -> None:
+    """Airflow's signal cannot take the call back that is under way then."""
+    starting = operator(**changes)
+
+    def killed(**request: Any) -> dict[str, Any]:
+        starting.on_kill()
+        return training.create(**request)
+
+    aws.on("CreateTrainingJob", killed)
+    with task_is(state):
+        TaskRun().of(starting)
+    assert len(training.jobs) == 1
+    assert len(aws.asked("StopTrainingJob")) == stops
+
+
 @pytest.mark.parametrize(("state", "stops"), [("failed", 1), ("running", 0)])
 def test_only_a_person_who_ends_a_wait_on_a_worker_stops_the_job(
     aws: FakeAws, training: FakeTraining, state: str, stops: int
@@ -335,3 +356,38 @@ def test_a_task_that_only_starts_a_job_never_stops_one(aws: FakeAws, training: F
     with task_is("failed"):
         starting.on_kill()
     assert not aws.asked("StopTrainingJob")
+
+
+def stopping(name: str | None) -> StopTrainingJobOperator:
+    """Make the operator as a DAG would."""
+    return StopTrainingJobOperator(task_id="stop", training_job_name=name, aws_conn_id=None)
+
+
+def test_a_job_that_nobody_waits_for_is_stopped(training: FakeTraining) -> None:
+    """The teardown does not ask why the wait is over."""
+    name = TaskRun().of(operator())
+    assert TaskRun().of(stopping(name)) is True
+    assert training.jobs[name]["TrainingJobStatus"] == "Stopping"
+
+
+def test_a_job_that_has_ended_is_left_alone(training: FakeTraining) -> None:
+    """The usual case: the wait saw the end, and the teardown has nothing to do."""
+    name = TaskRun().of(operator())
+    training.ends(name, "Completed")
+    assert TaskRun().of(stopping(name)) is False
+    assert training.jobs[name]["TrainingJobStatus"] == "Completed"
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_where_no_job_was_made_there_is_nothing_to_stop(aws: FakeAws, name: str | None) -> None:
+    """The task that makes the job may have failed, and a teardown that fails for that would only confuse."""
+    assert TaskRun().of(stopping(name)) is False
+    assert not aws.calls
+
+
+def test_a_teardown_that_may_not_stop_the_job_fails(aws: FakeAws, training: FakeTraining) -> None:
+    """A job that goes on costs money, so the run has to show it."""
+    name = TaskRun().of(operator())
+    aws.on("StopTrainingJob", AwsSays("AccessDeniedException", "not authorized to stop"))
+    with pytest.raises(AirflowFailException, match="not authorized to stop"):
+        TaskRun().of(stopping(name))

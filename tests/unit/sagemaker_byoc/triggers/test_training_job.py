@@ -7,11 +7,12 @@ import threading
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
-from tests.support.airflow_pipe import task_is
+from tests.support.airflow_pipe import note, task_is
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
 from tests.support.fake_training import FakeTraining
 from tests.support.task_run import event_of, remade
@@ -155,7 +156,7 @@ def test_a_cleared_wait_that_waits_again_already_stops_the_job(
     training: FakeTraining, noted_try: int, status: str
 ) -> None:
     """The next try may be deferred before the triggerer hears of the clear; the number of the try tells them apart."""
-    with task_is("deferred", entry="wait_for_training", noted_try=noted_try):
+    with task_is("deferred", entry="wait_for_training", noted=note(noted_try)):
         asyncio.run(trigger().on_kill())
     assert training.jobs["job"]["TrainingJobStatus"] == status
 
@@ -174,7 +175,7 @@ def test_a_throttled_stop_is_tried_again(
         return training.stop(**request)
 
     aws.on("StopTrainingJob", stop)
-    monkeypatch.setattr("time.sleep", pauses.append)
+    monkeypatch.setattr("asyncio.sleep", AsyncMock(side_effect=pauses.append))
     with task_is("failed", entry="wait_for_training"):
         asyncio.run(trigger().on_kill())
     assert training.jobs["job"]["TrainingJobStatus"] == "Stopping"
@@ -193,7 +194,7 @@ def test_a_stop_that_fails_for_good_is_an_error_in_the_log(
 ) -> None:
     """Nobody stops the job any more, so that its name and its page have to be told; no right is not asked for twice."""
     aws.on("StopTrainingJob", AwsSays(code, "not now"))
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("asyncio.sleep", AsyncMock())
     with task_is("failed", entry="wait_for_training"):
         asyncio.run(trigger().on_kill())
     assert len(aws.asked("StopTrainingJob")) == attempts
@@ -204,16 +205,50 @@ def test_a_stop_that_fails_for_good_is_an_error_in_the_log(
 
 def test_a_triggerer_that_lost_the_wait_to_another_stops_nothing(aws: FakeAws, training: FakeTraining) -> None:
     """Airflow calls on_kill there, too, but the task is still deferred."""
-    with task_is("deferred", entry="wait_for_training"):
+    with task_is("deferred", entry="wait_for_training", noted=note(1)):
         asyncio.run(trigger().on_kill())
     assert not aws.asked("StopTrainingJob")
+
+
+def test_the_wait_notes_its_try_when_it_begins(training: FakeTraining) -> None:
+    """The trigger does so itself, since a wait may begin without a worker."""
+    training.ends("job", "Completed")
+    with task_is("deferred") as pipe:
+        event_of(trigger())
+    assert pipe.xcoms["deferred_try"]["try_number"] == 1
+
+
+def test_the_stop_outlives_the_patience_of_airflow(training: FakeTraining) -> None:
+    """When hundreds of waits are cleared at once, the last are not reached in the 30 s that Airflow gives on_kill."""
+    asked, patience_is_over = threading.Event(), threading.Event()
+
+    async def kill(pipe: Any) -> None:
+        answer = pipe.send.side_effect
+
+        def slow(question: Any) -> Any:
+            asked.set()
+            patience_is_over.wait(5)
+            return answer(question)
+
+        pipe.send.side_effect = slow
+        killing = asyncio.ensure_future(trigger().on_kill())
+        await asyncio.to_thread(asked.wait, 5)
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        patience_is_over.set()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+    with task_is("failed", entry="wait_for_training") as pipe:
+        asyncio.run(kill(pipe))
+    assert training.jobs["job"]["TrainingJobStatus"] == "Stopping"
 
 
 def test_a_mapped_task_is_found_under_its_index(aws: FakeAws, training: FakeTraining) -> None:
     """Airflow lists it as ``task_3`` and is asked for the one index."""
     mapped = trigger()
     mapped._task_instance.map_index = 3  # type: ignore[union-attr]
-    with task_is("deferred", entry="wait_for_training_3") as pipe:
+    with task_is("deferred", entry="wait_for_training_3", noted=note(1)) as pipe:
         asyncio.run(mapped.on_kill())
     assert not aws.asked("StopTrainingJob")
     [question] = pipe.send.call_args_list[0].args

@@ -15,7 +15,7 @@ from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.triggers import watcher as module
-from sagemaker_byoc.triggers.watcher import Watcher, watch_until
+from sagemaker_byoc.triggers.watcher import Watcher, watching
 from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_training import FakeTraining
 from tests.support.virtual_time import run_in_virtual_time
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sagemaker_byoc.training_job_status import TrainingJobLook
 
 CONNECTION = AwsConnection(aws_conn_id=None)
-SETTINGS: dict[str, Any] = {"interval_seconds": 5, "event_queue_url": None, "log": mock.Mock()}
+SETTINGS: dict[str, Any] = {"interval_seconds": 5, "event_queue_url": None}
 JOB = {
     "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
     "ResourceConfig": {},
@@ -66,7 +66,8 @@ class Waits:
 
     async def _wait(self, name: str) -> TrainingJobLook:
         with self.watcher.wait(name, 5.0) as wait:
-            look = await wait.until(lambda look: look.ended, self.log)
+            while not (look := await wait.look(self.log)).ended:
+                pass
         self.ended[name] = self.clock()
         return look
 
@@ -77,8 +78,18 @@ class Waits:
 
 
 def passing(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a scenario in virtual time."""
-    run_in_virtual_time(scenario())
+    """Run a scenario in virtual time; what still waits at its end is cancelled."""
+
+    async def whole() -> None:
+        try:
+            await scenario()
+        finally:
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    run_in_virtual_time(whole())
 
 
 def calls_since(aws: FakeAws, mark: int) -> Counter[str]:
@@ -348,12 +359,14 @@ def test_waits_of_one_connection_share_a_watch_that_ends_with_the_last_of_them(
     for name in ("one", "two", "three"):
         training.create(TrainingJobName=name, **JOB)
 
-    def wait(name: str) -> asyncio.Task[TrainingJobLook]:
-        done: Callable[[TrainingJobLook], bool] = lambda look: look.ended  # noqa: E731 - one expression
-        waiting = watch_until(
-            done, name, CONNECTION, TrainingJobHook, interval_seconds=5, event_queue_url=None, log=mock.Mock()
-        )
-        return asyncio.create_task(waiting)
+    async def end_of(name: str) -> str:
+        with watching(name, CONNECTION, TrainingJobHook, **SETTINGS) as wait:
+            while not (look := await wait.look(mock.Mock())).ended:
+                pass
+            return look.status
+
+    def wait(name: str) -> asyncio.Task[str]:
+        return asyncio.create_task(end_of(name))
 
     async def scenario() -> None:
         one, two = wait("one"), wait("two")
@@ -369,7 +382,7 @@ def test_waits_of_one_connection_share_a_watch_that_ends_with_the_last_of_them(
         assert len(asyncio.all_tasks()) == 1
         await asyncio.sleep(60)
         assert len(aws.calls) == before
-        assert (await wait("three")).status == "Completed"
+        assert await wait("three") == "Completed"
 
     # real time would do as well, but the pauses are long
     with mock.patch.object(Watcher.__init__, "__defaults__", (lambda: asyncio.get_running_loop().time(),)):
@@ -390,9 +403,8 @@ def test_the_watch_does_not_write_into_the_log_of_whoever_came_first(training: F
     async def scenario() -> None:
         variable.set("the first task's")
         training.ends("job", "Completed")
-        await watch_until(
-            lambda look: look.ended, "job", CONNECTION, Hook, interval_seconds=5, event_queue_url=None, log=mock.Mock()
-        )
+        with watching("job", CONNECTION, Hook, **SETTINGS) as wait:
+            assert (await wait.look(mock.Mock())).ended
 
     passing(scenario)
     assert seen
