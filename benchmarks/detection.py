@@ -77,7 +77,7 @@ def measure(kind: str, waits: int, seconds: float, quiet_seconds: float) -> Lags
             edge.create_jobs(names)
             triggerer.release()
             until(lambda: triggerer.assigned() > waits)
-            settle(edge, quiet_seconds)
+            settle(edge, waits, quiet_seconds)
             ended = edge.plan_ends(plan)
             over, states = watch(triggerer, waits, seconds + LONGEST_LAG_SECONDS)
     return Lags(sorted(over[name] - ended[name] for name in names), states)
