@@ -8,16 +8,17 @@ itself has to say goes to the triggerer's.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import json
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sagemaker_byoc.call_pace import CallBudget, CallPace
 from sagemaker_byoc.hooks.job_log import DENIAL_SECONDS, denial, is_denied, read_each, read_group
 from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.triggers.shared import in_thread, nap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,8 +137,7 @@ class SharedLogReader:
             self._woken.clear()
             wait_seconds, reading = self._next()
             if reading is None:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), wait_seconds)
+                await nap(self._woken, wait_seconds)
                 continue
             try:
                 await self._read(reading)
@@ -176,7 +176,7 @@ class SharedLogReader:
     async def _read(self, reading: _Reading) -> None:
         jobs = [follower.job for follower in reading.followers]
         read = read_group if reading.together else read_each
-        found = await asyncio.to_thread(read, self._hook, jobs, last=reading.last)
+        found = await in_thread(partial(read, self._hook, jobs, last=reading.last))
         reading.budget.spend(found.calls)
         self._recovered()
         if not found.complete:
