@@ -21,6 +21,12 @@ def name_of_job(params: dict[str, Any] | None = None) -> str:
     return str((params or {})["job"])
 
 
+@task
+def names_of_jobs(params: dict[str, Any] | None = None) -> list[str]:
+    """Return a list that a group is mapped over."""
+    return [str((params or {})["job"])]
+
+
 def wait(task_id: str, **settings: Any) -> TrainingJobSensor:
     """Make a sensor for the run's job."""
     return TrainingJobSensor(**{"task_id": task_id, "training_job_name": "{{ params.job }}", **settings})
@@ -54,6 +60,6 @@ with DAG(
         """Hold a sensor that is not mapped itself."""
         wait("in_group", training_job_name=name)
 
-    each.expand(name=[job])
+    each.expand(name=names_of_jobs())
     EndpointSensor(task_id="no_endpoint", endpoint="nowhere", endpoint_config_name="none")
     EndpointSensor(task_id="no_endpoint_with_retries", endpoint="nowhere", endpoint_config_name="none", retries=1)
