@@ -77,24 +77,6 @@ class LogLink(ConsoleLink):
     label = "CloudWatch log"
 
 
-class TriggererTask:
-    """A task that came to the triggerer without a worker, as far as a link needs it.
-
-    Airflow gives such a trigger a task instance that cannot push by itself, since its task is a serialized one.
-    """
-
-    def __init__(self, task_instance: Any) -> None:
-        self._task_instance = task_instance
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        """Push an XCom; it blocks, and must be called outside the event loop."""
-        from airflow.sdk.execution_time.xcom import XCom
-
-        ti = self._task_instance
-        place = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
-        XCom.set(key=key, value=value, **place)
-
-
 def push_training_job(context: Mapping[str, Any], region: str, name: str) -> None:
     """Give the running task its buttons to a training job and to the job's log."""
     TrainingJobLink().push(context, training_job_url(region, name))

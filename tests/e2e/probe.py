@@ -124,6 +124,11 @@ class Run:
         number = self.task(task_id)["try_number"]
         return "\n".join(self.stack.airflow.task_log(self.dag_id, self.run_id, task_id, number))
 
+    def link(self, task_id: str, label: str) -> str:
+        """Return where a task's button leads."""
+        links = self.stack.airflow.call("GET", f"{self.path}/taskInstances/{task_id}/links")["extra_links"]
+        return str(links[label])
+
     def xcom(self, task_id: str) -> Any:
         """Return what a task returned."""
         return self.stack.airflow.xcom(self.dag_id, self.run_id, task_id)

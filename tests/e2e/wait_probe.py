@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -59,6 +60,12 @@ class Wait:
         """Wait until the log of the task's present try says something."""
         until(lambda: len(re.findall(pattern, self.run.log("wait"))) >= times, f"the log says {pattern!r}")
 
+    def until_told(self, part: str, text: str) -> None:
+        """Wait until a text about the job stands in the task's log, or in that of a part which had the task before."""
+        log = Path(self.run.stack.environment["AIRFLOW_HOME"]).parent / "logs" / f"{part}.log"
+        about_job = f"{text} {self.base}-"
+        until(lambda: about_job in self.run.log("wait") + log.read_text(), f"{about_job!r} is told")
+
     def until_first_job_stopped(self) -> None:
         """Wait until the job that was waited for is stopped."""
         until(lambda: self.statuses()[0] in ("Stopping", "Stopped"), f"the job of {self.run.dag_id} is stopped", 60)
@@ -94,14 +101,17 @@ class Wait:
         return parent
 
 
-def create_job(stack: Stack, name: str, image: str) -> None:
-    """Make a training job as somebody else would."""
+def create_job(stack: Stack, name: str, image: str, seconds: float = LONG_SECONDS, failure: str = "") -> None:
+    """Make a training job as somebody else would.
+
+    :param failure: what the container fails with; empty for success
+    """
     settings: dict[str, Any] = stack.account.settings
     aws(stack, "sagemaker").create_training_job(
         TrainingJobName=name,
         RoleArn=settings["role_arn"],
         AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
-        HyperParameters={"seconds": str(LONG_SECONDS), "failure": ""},
+        HyperParameters={"seconds": str(seconds), "failure": failure},
         OutputDataConfig={"S3OutputPath": f"s3://{settings['bucket']}/probe"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         StoppingCondition={"MaxRuntimeInSeconds": 600},

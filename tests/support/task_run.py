@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent
 
+from tests.support.airflow_pipe import task_is
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -74,11 +76,15 @@ class TaskRun:
     def _resume(self, operator: BaseOperator, deferral: TaskDeferred) -> Any:
         while True:
             self.deferrals.append(deferral.trigger)
-            event = fired(remade(deferral.trigger))
+            trigger = remade(deferral.trigger)
+            trigger._task_instance = self.context["ti"]
+            with task_is("deferred") as pipe:
+                event = fired(trigger)
             if isinstance(event, TaskFailedEvent):
                 raise FailedInTriggererError
             if isinstance(event, TaskSuccessEvent):
-                return (event.xcoms or {})["return_value"]
+                assert event.xcoms is None, "Airflow would encode it twice"
+                return pipe.xcoms["return_value"]
             kwargs = {**json.loads(json.dumps(deferral.kwargs or {})), "event": json.loads(json.dumps(event.payload))}
             try:
                 return operator.resume_execution(deferral.method_name, kwargs, self.context)

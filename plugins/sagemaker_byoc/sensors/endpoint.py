@@ -19,7 +19,7 @@ from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_end import finish
 from sagemaker_byoc.links import EndpointLink, LogLink, push_endpoint
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.sensors.without_worker import ends_in_triggerer, start_in_triggerer
+from sagemaker_byoc.sensors.without_worker import ends_in_triggerer, longest_wait, start_in_triggerer
 from sagemaker_byoc.state_change import check_queue_url
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 
@@ -151,7 +151,8 @@ class EndpointSensor(BaseSensorOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as error:
             name = self._goal.endpoint_name
-            message = f"Endpoint {name} was not ready after {self.timeout:g} seconds (timeout). Its deployment goes on."
+            seconds = longest_wait(self).total_seconds()
+            message = f"Endpoint {name} was not ready after {seconds:g} seconds (timeout). Its deployment goes on."
             raise AirflowSensorTimeout(message) from error
 
     def _finish(self, look: EndpointLook | None) -> dict[str, Any]:
@@ -162,7 +163,7 @@ class EndpointSensor(BaseSensorOperator):
 
     def _defer(self) -> None:
         trigger = EndpointTrigger(**self._trigger_fields())
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=longest_wait(self))
 
     def _trigger_fields(self) -> dict[str, Any]:
         return {

@@ -25,7 +25,7 @@ from sagemaker_byoc.hooks.training_job_end import JobStory, give_up, judge, rais
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.sensors.without_worker import ends_in_triggerer, start_in_triggerer
+from sagemaker_byoc.sensors.without_worker import ends_in_triggerer, longest_wait, start_in_triggerer
 from sagemaker_byoc.state_change import check_queue_url
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 from sagemaker_byoc.triggers.watch import Watch
@@ -170,7 +170,7 @@ class TrainingJobSensor(BaseSensorOperator):
 
     def _defer(self) -> None:
         trigger = TrainingJobTrigger(**self._trigger_fields())
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=longest_wait(self))
 
     def _trigger_fields(self) -> dict[str, Any]:
         return {
@@ -199,13 +199,16 @@ class TrainingJobSensor(BaseSensorOperator):
 
     def _explain_timeout(self, error: AirflowException | AirflowTaskTimeout) -> None:
         """If the error is that the time was over, stop the job where that is wanted and raise it with the facts."""
-        if isinstance(error, AirflowTaskTimeout):
-            limit = f"the execution_timeout of {self.execution_timeout}"
-        elif is_sensor_timeout(error):
-            limit = f"the timeout of {self.timeout:.0f} s"
-        else:
+        if not isinstance(error, AirflowTaskTimeout) and not is_sensor_timeout(error):
             return
-        told, _ = give_up(self._connection, self.training_job_name, limit, stop=self.stop_on_kill)
+        by_airflow = self.execution_timeout and self.execution_timeout <= timedelta(seconds=self.timeout)
+        limit = f"the timeout of {self.timeout:.0f} s"
+        if by_airflow or isinstance(error, AirflowTaskTimeout):
+            limit = f"the execution_timeout of {self.execution_timeout}"
+        told, stopped = give_up(self._connection, self.training_job_name, limit, stop=self.stop_on_kill)
+        if stopped and isinstance(error, AirflowTaskTimeout):
+            # a retry would only find the job that was stopped
+            raise AirflowFailException(told) from error
         raise type(error)(told) from error
 
     @property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import BaseSensorOperator
 
-__all__ = ["ends_in_triggerer", "start_in_triggerer"]
+__all__ = ["ends_in_triggerer", "longest_wait", "start_in_triggerer"]
 
 NAMES = frozenset(
     {
@@ -75,9 +75,15 @@ def start_in_triggerer(
         trigger_cls=trigger,
         next_method="execute_complete",
         trigger_kwargs=rendered_there,
-        timeout=timedelta(seconds=sensor.timeout),
+        timeout=longest_wait(sensor),
     )
     sensor.start_from_trigger = True
+
+
+def longest_wait(sensor: BaseSensorOperator) -> timedelta:
+    """Return after which time Airflow ends the wait in the triggerer: the first of the two limits that a task has."""
+    limits = [timedelta(seconds=sensor.timeout), sensor.execution_timeout]
+    return min(limit for limit in limits if limit is not None)
 
 
 def ends_in_triggerer(sensor: BaseSensorOperator) -> list[str]:

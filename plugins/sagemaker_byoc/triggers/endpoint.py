@@ -105,7 +105,7 @@ class EndpointTrigger(BaseTrigger):
             payload["look"] = look.as_json() if look else None
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
             payload["error"] = str(error)
-        yield await ending_event(lambda: self._result(payload, look), payload, self.ends_task_on, self.log)
+        yield await ending_event(self, lambda: self._result(payload, look), payload, self.ends_task_on)
 
     async def _watch(self, name: str, settled: Settled) -> EndpointLook | None:
         with watching(

@@ -8,24 +8,23 @@ itself has to say goes to the triggerer's.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import contextvars
-import json
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sagemaker_byoc.call_pace import CallBudget, CallPace
 from sagemaker_byoc.hooks.job_log import DENIAL_SECONDS, denial, is_denied, read_each, read_group
 from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.triggers.shared import in_thread, nap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.hooks.job_log import JobLog
 
-__all__ = ["Follower", "SharedLogReader", "shared_log_reader"]
+__all__ = ["Follower", "SharedLogReader"]
 
 log = logging.getLogger(__name__)
 
@@ -71,26 +70,11 @@ class _Reading:
     last: bool
 
 
-_readers: dict[tuple[asyncio.AbstractEventLoop, str], SharedLogReader] = {}
-
-
-def shared_log_reader(connection: AwsConnection) -> SharedLogReader:
-    """Return the reader of a connection in this event loop; join it before anything else runs."""
-    key = asyncio.get_running_loop(), json.dumps(connection.serialize(), sort_keys=True)
-    if key not in _readers:
-        _readers[key] = SharedLogReader(connection, forget=lambda: _readers.pop(key, None))
-    return _readers[key]
-
-
 class SharedLogReader:
-    """Reads for its followers, from the first one's coming to the last one's leaving.
+    """Reads for its followers."""
 
-    :param forget: called when the last one has left
-    """
-
-    def __init__(self, connection: AwsConnection, *, forget: Callable[[], object]) -> None:
+    def __init__(self, connection: AwsConnection) -> None:
         self._hook = LogHook(connection)
-        self._forget = forget
         self._clock = asyncio.get_running_loop().time
         self._followers: dict[Follower, float] = {}  # and when it was last read
         self._round: list[Follower] = []
@@ -101,7 +85,6 @@ class SharedLogReader:
         self._due = self._blocked_until = self._chatty_until = self._clock()
         self._denial = ""
         self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     def join(self, follower: Follower) -> None:
         """Begin to read for a follower."""
@@ -112,9 +95,6 @@ class SharedLogReader:
         if due < self._due:
             self._due = due
             self._woken.set()
-        if self._task is None:
-            # In an empty context: the follower's would send the reader's own words to that one's log.
-            self._task = contextvars.Context().run(asyncio.create_task, self._run())
 
     def hurry(self, follower: Follower) -> None:
         """Read for a follower whose job has ended, before all others."""
@@ -122,22 +102,18 @@ class SharedLogReader:
             follower.deny(self._denial)
         self._woken.set()
 
-    async def leave(self, follower: Follower) -> None:
-        """Read no more for a follower; with the last one the reading ends."""
+    def leave(self, follower: Follower) -> None:
+        """Read no more for a follower."""
         self._followers.pop(follower, None)
         self._round = [each for each in self._round if each is not follower]
-        if not self._followers and self._task is not None:
-            self._forget()
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Read until cancelled."""
         while True:
             self._woken.clear()
             wait_seconds, reading = self._next()
             if reading is None:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), wait_seconds)
+                await nap(self._woken, wait_seconds)
                 continue
             try:
                 await self._read(reading)
@@ -176,7 +152,7 @@ class SharedLogReader:
     async def _read(self, reading: _Reading) -> None:
         jobs = [follower.job for follower in reading.followers]
         read = read_group if reading.together else read_each
-        found = await asyncio.to_thread(read, self._hook, jobs, last=reading.last)
+        found = await in_thread(partial(read, self._hook, jobs, last=reading.last))
         reading.budget.spend(found.calls)
         self._recovered()
         if not found.complete:

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sagemaker_byoc.hooks.job_log import JobLog, second_look_seconds
-from sagemaker_byoc.triggers.log_reader import shared_log_reader
+from sagemaker_byoc.triggers.log_reader import SharedLogReader
+from sagemaker_byoc.triggers.shared import sharing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from sagemaker_byoc.hooks.connection import AwsConnection
-    from sagemaker_byoc.triggers.log_reader import SharedLogReader
 
 __all__ = ["LogFollow", "follow_log"]
 
@@ -47,16 +47,16 @@ async def follow_log(
     :param since: no line is older, for example the job's CreationTime
     :param log: where the lines go, from a task with the caller's context
     """
-    reader = shared_log_reader(connection)
-    follow = LogFollow(reader, JobLog(connection, training_job_name, metric_definitions, since), log)
-    reader.join(follow)
-    telling = asyncio.create_task(follow.tell())
-    try:
-        yield follow
-    finally:
-        telling.cancel()
-        await reader.leave(follow)
-        await asyncio.gather(telling, return_exceptions=True)
+    with sharing((SharedLogReader, connection.key), lambda: SharedLogReader(connection)) as reader:
+        follow = LogFollow(reader, JobLog(connection, training_job_name, metric_definitions, since), log)
+        reader.join(follow)
+        telling = asyncio.create_task(follow.tell())
+        try:
+            yield follow
+        finally:
+            telling.cancel()
+            reader.leave(follow)
+            await asyncio.gather(telling, return_exceptions=True)
 
 
 class LogFollow:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable, Iterator
 
-__all__ = ["Shared", "in_thread", "sharing"]
+__all__ = ["Shared", "in_thread", "nap", "sharing"]
 
 _threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="sagemaker-byoc")
 """For boto3's blocking calls. Not the event loop's own threads, which other triggers may have filled."""
@@ -69,6 +69,18 @@ def sharing(key: Hashable, make: Callable[[], SharedOne]) -> Iterator[SharedOne]
 async def in_thread(function: Callable[..., Answer], *given: Any) -> Answer:
     """Call what blocks without holding up the event loop."""
     return await asyncio.get_running_loop().run_in_executor(_threads, function, *given)
+
+
+async def nap(woken: asyncio.Event, seconds: float) -> None:
+    """Sleep until an event is set or the time is over; the event is set in either case.
+
+    Unlike ``asyncio.wait_for`` before Python 3.12, this never loses a cancellation that comes together with the event.
+    """
+    alarm = asyncio.get_running_loop().call_later(seconds, woken.set)
+    try:
+        await woken.wait()
+    finally:
+        alarm.cancel()
 
 
 def _start(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

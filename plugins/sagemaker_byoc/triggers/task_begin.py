@@ -1,4 +1,4 @@
-"""What a trigger does for its task when no worker came before it.
+"""What a trigger does for its task when no worker came before it, and how it pushes XComs.
 
 Owns the question whether that is so. Knows no AWS service.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.links import TriggererTask
 from sagemaker_byoc.triggers.shared import in_thread
 
 if TYPE_CHECKING:
@@ -15,7 +14,25 @@ if TYPE_CHECKING:
 
     from airflow.triggers.base import BaseTrigger
 
-__all__ = ["show_links"]
+__all__ = ["TriggererTask", "show_links"]
+
+
+class TriggererTask:
+    """A task as its trigger knows it, where XComs are to be pushed for it.
+
+    Airflow gives a trigger no task instance that can push by itself.
+    """
+
+    def __init__(self, task_instance: Any) -> None:
+        self._task_instance = task_instance
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Push an XCom; it blocks, and must be called outside the event loop."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        ti = self._task_instance
+        place = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
+        XCom.set(key=key, value=value, **place)
 
 
 async def show_links(trigger: BaseTrigger, push: Callable[[dict[str, Any]], None]) -> None:

@@ -1,6 +1,7 @@
 """How a wait ends its task: in the triggerer, where Airflow allows that, or on a worker.
 
-Owns the choice of the event. What the end means is found out by the function that the trigger brings along.
+Owns the choice of the event, and the push of what the task returns. What the end means is found out by the function
+that the trigger brings along.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEven
 from sagemaker_byoc.errors import SageMakerByocError
 from sagemaker_byoc.retry import is_permanent
 from sagemaker_byoc.triggers.shared import in_thread
+from sagemaker_byoc.triggers.task_begin import TriggererTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from airflow.sdk.types import Logger
+    from airflow.triggers.base import BaseTrigger
 
 __all__ = ["FAILURE", "SUCCESS", "ending_event"]
 
@@ -25,7 +27,10 @@ SUCCESS, FAILURE = "success", "failure"
 
 
 async def ending_event(
-    result: Callable[[], dict[str, Any]], payload: dict[str, Any], ends_task_on: Collection[str], log: Logger
+    trigger: BaseTrigger,
+    result: Callable[[], dict[str, Any]],
+    payload: dict[str, Any],
+    ends_task_on: Collection[str],
 ) -> TriggerEvent:
     """Return the event with which a trigger ends.
 
@@ -36,11 +41,19 @@ async def ending_event(
     if SUCCESS not in ends_task_on:
         return TriggerEvent(payload)
     try:
-        returned = await in_thread(result)
+        await in_thread(lambda: push_result(trigger.task_instance, result()))
     except Exception as error:  # noqa: BLE001 - a worker raises it again, where that is not done here
         final = isinstance(error, SageMakerByocError) or is_permanent(error)
         if FAILURE not in ends_task_on or not final:
             return TriggerEvent(payload)
-        log.error(str(error))  # noqa: TRY400 - the message tells the whole story
+        trigger.log.error(str(error))  # noqa: TRY400 - the message tells the whole story
         return TaskFailedEvent()
-    return TaskSuccessEvent(xcoms={"return_value": returned})
+    return TaskSuccessEvent()
+
+
+def push_result(task_instance: Any, returned: dict[str, Any]) -> None:
+    """Push what the task returns.
+
+    Not with the event: Airflow 3.3 encodes the XComs of an event twice, so that another task would be given text.
+    """
+    TriggererTask(task_instance).xcom_push("return_value", returned)

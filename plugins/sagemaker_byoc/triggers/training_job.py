@@ -106,7 +106,7 @@ class TrainingJobTrigger(BaseTrigger):
             look = await self._watch()
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
             payload["error"] = str(error)
-        yield await ending_event(lambda: self._result(payload, look), payload, self.ends_task_on, self.log)
+        yield await ending_event(self, lambda: self._result(payload, look), payload, self.ends_task_on)
 
     async def on_kill(self) -> None:
         """Stop the job, if a person ended the task that waits for it."""

@@ -18,7 +18,7 @@ from sagemaker_byoc.call_pace import CallBudget
 from sagemaker_byoc.pause import pause_seconds
 from sagemaker_byoc.retry import is_permanent, is_throttled
 from sagemaker_byoc.triggers.event_stream import hearing
-from sagemaker_byoc.triggers.shared import in_thread, sharing
+from sagemaker_byoc.triggers.shared import in_thread, nap, sharing
 from sagemaker_byoc.watch_list import WatchList
 
 if TYPE_CHECKING:
@@ -146,23 +146,15 @@ class Watcher(Generic[Seen]):
         elif overlooked := self._overlooked(now):
             await self._look_at(overlooked, self._net_looks)
         else:
-            await self._nap(self._next_at(now) - now)
+            # or until a name is new, or has to be looked at at once
+            await nap(self._wake, self._next_at(now) - now)
+            self._wake.clear()
 
     def _next_at(self, now: float) -> float:
         """Return when there will be something to do if nothing happens."""
         later = self._names.wakes_at()
         times = [self._list_at, *([later] if later is not None else [])]
         return min(times if self._lists_work else [*times, now + self._interval_seconds])
-
-    async def _nap(self, seconds: float) -> None:
-        """Sleep, or be woken by a name that is new or has to be looked at at once."""
-        # not asyncio.wait_for, which before Python 3.12 may lose a cancellation
-        alarm = asyncio.get_running_loop().call_later(seconds, self._wake.set)
-        try:
-            await self._wake.wait()
-        finally:
-            alarm.cancel()
-        self._wake.clear()
 
     async def _list(self) -> None:
         """Hear what has changed since the last time, to the last page."""

@@ -58,6 +58,15 @@ with DAG(dag_id="sensor_on_worker_kept", **EVERY_RUN):
 with DAG(dag_id="sensor_in_triggerer_timeout", **EVERY_RUN):
     TrainingJobSensor(**WATCH, timeout=5)
 
+with DAG(dag_id="sensor_in_triggerer_by_worker", **EVERY_RUN):
+    TrainingJobSensor(**WATCH, pre_execute=lambda _: None)
+
+with DAG(dag_id="sensor_in_triggerer_by_worker_execution_timeout", **EVERY_RUN):
+    TrainingJobSensor(**WATCH, pre_execute=lambda _: None, execution_timeout=timedelta(seconds=5))
+
+with DAG(dag_id="sensor_in_triggerer_execution_timeout", **EVERY_RUN):
+    TrainingJobSensor(**WATCH, execution_timeout=timedelta(seconds=5))
+
 with DAG(dag_id="sensor_on_worker_timeout", **EVERY_RUN):
     TrainingJobSensor(**WATCH, deferrable=False, timeout=5)
 

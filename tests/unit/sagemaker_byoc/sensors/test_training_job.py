@@ -254,7 +254,7 @@ def test_the_execution_timeout_stops_the_job_too(aws: FakeAws, training: FakeTra
 
     aws.on("DescribeTrainingJob", too_long)
     waiting = sensor(deferrable=False, execution_timeout=timedelta(seconds=5))
-    assert "execution_timeout of 0:00:05; it is being stopped" in str(error_of(waiting, AirflowTaskTimeout))
+    assert "execution_timeout of 0:00:05; it is being stopped" in str(error_of(waiting))
 
 
 @pytest.mark.parametrize(

@@ -353,24 +353,29 @@ def test_nothing_runs_on_after_the_last_wait(logs: FakeLogs, count: int) -> None
             task.cancel()
         assert await asyncio.gather(*waits, return_exceptions=True)
         calls = len(logs.calls)
+        await asyncio.sleep(0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         await asyncio.sleep(100)
         assert len(logs.calls) == calls
 
     run_in_virtual_time(killed())
-    assert not log_reader._readers
 
 
 def test_connections_are_read_apart(logs: FakeLogs) -> None:
     """Another region is another log; two waits of one connection share a reader, also when they name it anew."""
 
     async def wait() -> None:
-        readers = [
-            log_reader.shared_log_reader(AwsConnection(None, region))
-            for region in ("eu-west-1", "eu-west-1", "us-east-1")
-        ]
-        assert readers[0] is readers[1]
-        assert readers[0] is not readers[2]
-        log_reader._readers.clear()
+        async with AsyncExitStack() as stack:
+            readers = [
+                (
+                    await stack.enter_async_context(
+                        follow_log(AwsConnection(None, region), "job", since=SINCE, log=LineLog().log)
+                    )
+                )._reader
+                for region in ("eu-west-1", "eu-west-1", "us-east-1")
+            ]
+            assert readers[0] is readers[1]
+            assert readers[0] is not readers[2]
+        await asyncio.sleep(0)
 
     run_in_virtual_time(wait())

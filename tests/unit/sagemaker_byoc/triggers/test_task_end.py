@@ -1,0 +1,172 @@
+"""Waits that end their task in the triggerer, and what they do for a task that no worker has seen."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+
+from sagemaker_byoc.triggers.endpoint import EndpointTrigger
+from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
+from tests.support.airflow_pipe import task_is
+from tests.support.fake_aws import AwsSays, FakeAws
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.fake_logs import FakeLogs
+from tests.support.fake_training import FakeTraining
+from tests.support.task_run import fired, remade
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseTrigger
+
+JOB = {
+    "TrainingJobName": "job",
+    "AlgorithmSpecification": {
+        "TrainingImage": "image",
+        "TrainingInputMode": "File",
+        "MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9.]+)"}],
+    },
+    "ResourceConfig": {},
+    "StoppingCondition": {},
+}
+DEPLOYED = {"endpoint_name": "iris", "endpoint_config_name": "new", "previous_endpoint_config_name": "old"}
+BOTH = ["success", "failure"]
+
+
+@pytest.fixture
+def training(aws: FakeAws) -> FakeTraining:
+    """SageMaker with one running job."""
+    training = FakeTraining(aws)
+    training.create(**JOB)
+    return training
+
+
+def for_job(**changes: Any) -> Any:
+    """Make the trigger of a training job as the triggerer does."""
+    settings: dict[str, Any] = {"training_job_name": "job", "aws_conn_id": None, "poll_interval_seconds": 0}
+    return of_task(remade(TrainingJobTrigger(**settings | changes)))
+
+
+def for_endpoint(**changes: Any) -> Any:
+    """Make the trigger of an endpoint as the triggerer does."""
+    settings: dict[str, Any] = {"endpoint": DEPLOYED, "aws_conn_id": None, "poll_interval_seconds": 0}
+    return of_task(remade(EndpointTrigger(**settings | changes)))
+
+
+def of_task(made: Any, **facts: Any) -> Any:
+    """Give a trigger its task, as one that a worker has seen."""
+    place = {"dag_id": "retrain", "run_id": "scheduled__2026-01-02", "task_id": "wait", "map_index": -1}
+    made._task_instance = SimpleNamespace(**place, try_number=1, **facts)
+    return made
+
+
+def result_of(trigger: BaseTrigger) -> Any:
+    """Return what the task returns when its trigger ends it, as another task would be given it."""
+    with task_is("deferred") as pipe:
+        event = fired(trigger)
+    assert isinstance(event, TaskSuccessEvent)
+    assert event.xcoms is None, "Airflow would encode them twice"
+    return pipe.xcoms["return_value"]
+
+
+def test_a_completed_job_ends_its_task_in_the_triggerer(training: FakeTraining) -> None:
+    """With the result that a worker would have returned."""
+    training.goes_through("job", ("InProgress", "Training"), ("Completed", "Completed"))
+    waiting = for_job(ends_task_on=BOTH)
+    assert result_of(waiting)["model_artifacts"] == "s3://bucket/models/job/output/model.tar.gz"
+
+
+def test_a_live_configuration_ends_its_task_in_the_triggerer(aws: FakeAws) -> None:
+    """Also when the goal came as JSON, which is how a template brings the result of another task."""
+    FakeEndpoint(aws).goes_through(("Updating", "old"), ("InService", "new"))
+    waiting = for_endpoint(endpoint='{"endpoint_name": "iris", "endpoint_config_name": "new"}', ends_task_on=BOTH)
+    assert result_of(waiting) == {"endpoint_name": "iris", "endpoint_config_name": "new"}
+
+
+def test_a_failed_job_ends_its_task_with_the_whole_story_in_the_log(
+    training: FakeTraining, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Airflow keeps no exception of such a task, so the log has to tell."""
+    training.ends("job", "Failed", FailureReason="AlgorithmError: no label column")
+    assert isinstance(fired(for_job(ends_task_on=BOTH)), TaskFailedEvent)
+    told = capsys.readouterr().out
+    for part in ("AlgorithmError: no label column", "console.aws.amazon.com", "clear the task that created it"):
+        assert part in told
+
+
+def test_a_rolled_back_endpoint_ends_its_task_with_the_reason_in_the_log(
+    aws: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In service is not enough."""
+    aws.on("DescribeLogStreams", {"logStreams": []})
+    FakeEndpoint(aws).goes_through(("Updating", "old"), ("InService", "old"), reason="ping failed")
+    assert isinstance(fired(for_endpoint(ends_task_on=BOTH)), TaskFailedEvent)
+    assert "ping failed" in capsys.readouterr().out
+
+
+def test_a_failure_that_is_to_happen_on_a_worker_is_handed_over(training: FakeTraining) -> None:
+    """The worker finds out the same again, and fails for good."""
+    training.ends("job", "Failed")
+    event = fired(for_job(ends_task_on=["success"]))
+    assert type(event) is TriggerEvent
+    assert event.payload == {"training_job_name": "job"}
+
+
+def test_a_wait_that_breaks_off_fails_its_task_and_says_that_the_job_may_run_on(
+    aws: FakeAws, training: FakeTraining, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No further look would succeed."""
+    aws.on("DescribeTrainingJob", AwsSays("AccessDeniedException", "not authorized"))
+    assert isinstance(fired(for_job(ends_task_on=BOTH)), TaskFailedEvent)
+    assert "broke off, the job itself may still run: " in capsys.readouterr().out
+
+
+def test_a_task_that_no_worker_has_seen_gets_its_buttons_when_the_wait_begins(training: FakeTraining) -> None:
+    """A worker would have pushed them."""
+    training.ends("job", "Completed")
+    waiting = of_task(for_job(), task=SimpleNamespace(template_ext=(), start_trigger_args=None))
+    with task_is("deferred") as pipe:
+        fired(waiting)
+    assert pipe.xcoms["_link_TrainingJobLink"].endswith("#/jobs/job")
+
+
+def test_a_task_that_a_worker_has_seen_keeps_its_buttons(training: FakeTraining) -> None:
+    """They are not pushed twice."""
+    training.ends("job", "Completed")
+    with task_is("deferred") as pipe:
+        fired(for_job())
+    assert "_link_TrainingJobLink" not in pipe.xcoms
+
+
+def test_buttons_that_cannot_be_made_do_not_keep_the_task_from_waiting(
+    training: FakeTraining, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wait is worth more."""
+    training.ends("job", "Completed")
+    waiting = of_task(for_job(ends_task_on=BOTH), task=SimpleNamespace(template_ext=(), start_trigger_args=None))
+    assert type(fired(waiting)) is TriggerEvent, "there is no pipe to Airflow here, and a worker has its own"
+    assert "buttons to AWS could not be made" in capsys.readouterr().out
+
+
+def test_what_the_container_writes_stands_in_the_tasks_log(
+    aws: FakeAws, training: FakeTraining, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also what it wrote last, and metrics are marked."""
+    logs = FakeLogs(aws)
+    began = datetime.now(timezone.utc) - timedelta(seconds=5)
+    training.jobs["job"]["CreationTime"] = began
+    training.goes_through("job", ("InProgress", "Training"), ("Completed", "Completed"))
+    logs.write("job", "epoch=1 loss=0.25", "done")
+    fired(for_job())
+    told = capsys.readouterr().out
+    assert "algo-1 [loss=0.25]: epoch=1 loss=0.25" in told
+    assert "algo-1: done" in told
+
+
+def test_the_log_is_not_read_where_nobody_wants_it(aws: FakeAws, training: FakeTraining) -> None:
+    """No call for it is made."""
+    training.goes_through("job", ("InProgress", "Training"), ("Completed", "Completed"))
+    fired(for_job(stream_logs=False))
+    assert not aws.asked("FilterLogEvents")
