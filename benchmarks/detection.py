@@ -3,8 +3,9 @@
 The jobs of the edge end at moments that are random, the same for all sides, and known to the millisecond. A real
 triggerer runs the waits; a wait is over when Airflow's database says that its task is not deferred any more, which is
 looked at 20 times a second. Ours have ended by then, where Airflow lets a task end in the triggerer; a task of the
-stock provider has yet to be started once more on a worker, which is not counted here. The edge delivers an event the
-moment that a job ends; what AWS needs for that comes on top. Run by ``make bench``.
+stock provider has yet to be started once more on a worker, which is not counted here. A wait of ours that streams the
+log also looks for its last lines before it is over. The edge delivers an event the moment that a job ends; what AWS
+needs for that comes on top. Run by ``make bench``.
 """
 
 from __future__ import annotations
@@ -15,21 +16,28 @@ import platform
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stage import Side, running_edge, running_triggerer, until
 from waits import settle
 
 if TYPE_CHECKING:
-    from stage import Triggerer
+    from stage import EdgeClient, Triggerer
 
 SEED = 4
 FIRST_END_SECONDS = 2.0
 LONGEST_LAG_SECONDS = 120.0
 QUEUE = "/123456789012/training-ends"
-KINDS = {"stock": ("stock", False), "ours": ("ours", False), "ours-events": ("ours", True)}
-LABELS = {"stock": "stock, deferrable", "ours": "ours, polling", "ours-events": "ours, events"}
+QUEUE_PARAMETER = "event_queue_url"
+WITHOUT_LOGS = {"stream_logs": False}
+KINDS: dict[str, Side] = {
+    "stock": Side("stock", "stock, deferrable"),
+    "ours": Side("ours", "ours, polling"),
+    "ours-without-logs": Side("ours", "ours, polling, no logs", WITHOUT_LOGS),
+    "ours-events": Side("ours", "ours, events", {QUEUE_PARAMETER: QUEUE}),
+    "ours-events-without-logs": Side("ours", "ours, events, no logs", {QUEUE_PARAMETER: QUEUE, **WITHOUT_LOGS}),
+}
 
 
 @dataclass
@@ -66,21 +74,24 @@ def main() -> None:
 
 def measure(kind: str, waits: int, seconds: float, quiet_seconds: float) -> Lags:
     """Run one kind of wait."""
-    side_name, by_events = KINDS[kind]
     names = [f"job-{number:05}" for number in range(waits)]
     ends = random.Random(SEED)  # noqa: S311 - nothing is kept secret by it
     plan = {name: ends.uniform(FIRST_END_SECONDS, FIRST_END_SECONDS + seconds) for name in names}
-    with running_edge() as edge:
-        sensor = {"event_queue_url": f"{edge.url}{QUEUE}"} if by_events else {}
-        side = Side(side_name, LABELS[kind], sensor)
-        with running_triggerer(side, edge, names) as triggerer:
-            edge.create_jobs(names)
-            triggerer.release()
-            until(lambda: triggerer.assigned() > waits)
-            settle(edge, waits, quiet_seconds)
-            ended = edge.plan_ends(plan)
-            over, states = watch(triggerer, waits, seconds + LONGEST_LAG_SECONDS)
+    with running_edge() as edge, running_triggerer(at(edge, KINDS[kind]), edge, names) as triggerer:
+        edge.create_jobs(names)
+        triggerer.release()
+        until(lambda: triggerer.assigned() > waits)
+        settle(edge, waits, quiet_seconds)
+        ended = edge.plan_ends(plan)
+        over, states = watch(triggerer, waits, seconds + LONGEST_LAG_SECONDS)
     return Lags(sorted(over[name] - ended[name] for name in names), states)
+
+
+def at(edge: EdgeClient, side: Side) -> Side:
+    """Return the side with its queue, if it has one, on this edge."""
+    if QUEUE_PARAMETER not in side.sensor:
+        return side
+    return replace(side, sensor={**side.sensor, QUEUE_PARAMETER: f"{edge.url}{QUEUE}"})
 
 
 def watch(triggerer: Triggerer, waits: int, seconds: float) -> tuple[dict[str, float], Counter[str]]:
@@ -106,11 +117,11 @@ def report(lags: dict[str, Lags]) -> None:
     for kind, lag in lags.items():
         states = ", ".join(f"{state} {count}" for state, count in lag.states.items())
         row = f"{lag.share(0.5):>8.2f} {lag.share(0.99):>8.2f} {lag.share(1):>8.2f}"
-        print(f"{LABELS[kind]:<26} {row}   {states}")
+        print(f"{KINDS[kind].label:<26} {row}   {states}")
     first = next(iter(lags))
     for kind in list(lags)[1:]:
         p50, p99 = (lags[first].share(share) / lags[kind].share(share) for share in (0.5, 0.99))
-        print(f"{LABELS[first]} over {LABELS[kind]}: {p50:.1f} times p50, {p99:.1f} times p99")
+        print(f"{KINDS[first].label} over {KINDS[kind].label}: {p50:.1f} times p50, {p99:.1f} times p99")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def test_waits_are_really_made_by_the_triggerer(side: str) -> None:
     assert re.search(r"\s20\s", lines[heading + 1])
 
 
-@pytest.mark.parametrize("kind", ["ours", "ours-events"])
+@pytest.mark.parametrize("kind", ["ours", "ours-events-without-logs"])
 def test_the_end_of_a_wait_is_seen(kind: str) -> None:
     """All ten are over, and none before its job was."""
     lines = run("detection.py", "--kinds", kind)
