@@ -170,7 +170,7 @@ def report(runs: dict[str, list[Run]]) -> None:
         )
         wall, count, seconds = medians[name] = tuple(map(statistics.median, (walls, started, held)))
         spread = f"{wall:>8.1f} {min(walls):>7.1f} {max(walls):>7.1f}"
-        print(f"{CHAINS[name][0].label:<26} {spread} {count:>17.0f} {seconds:>15.1f}")
+        print(f"{CHAINS[name][0].label:<26} {spread} {count:>17.1f} {seconds:>15.1f}")
     last = list(runs)[-1]
     for name in list(runs)[:-1]:
         wall, count, seconds = (theirs / ours for theirs, ours in zip(medians[name], medians[last], strict=True))

@@ -68,6 +68,7 @@ class Cost:
 
     :param calls: of AWS in the steady spell, by action
     :param settled: False when jobs were still looked at for the first time while it was measured
+    :param files: open ones, in the process of the triggers; and in the one that talks to the database
     :param grown_bytes: of resident memory since before the release, in the process of the triggers
     """
 
@@ -80,6 +81,7 @@ class Cost:
     grown_bytes: int
     described: int
     files: int
+    supervisor_files: int
 
     @property
     def calls_a_minute(self) -> float:
@@ -148,6 +150,7 @@ def measure(side: Side, options: argparse.Namespace) -> Cost:
             triggerer.runner.memory_info().rss - before,
             state["described"],
             triggerer.runner.num_fds(),
+            triggerer.process.num_fds(),
         )
 
 
@@ -205,13 +208,13 @@ def report(costs: list[Cost]) -> None:
 
 
 def report_idle(costs: list[Cost]) -> None:
-    """Print what was subtracted, and what the triggerer's other process used, which is Airflow's own affair."""
-    print(f"\n{'CPU of a minute':<26} {'idle':>7} {'supervisor idle':>16} {'steady':>7}   {'lag p99':>8} {'max':>10}")
+    """Print what was subtracted, and what the process that talks to the database used, which is Airflow's affair."""
+    print(f"\n{'idle':<26} {'CPU a minute':>13} {'lag p99':>8} {'max':>7}   database process: idle CPU, steady, files")
     for cost in costs:
-        supervisor = [spell.supervisor_seconds / spell.seconds * 60 for spell in (cost.idle, cost.steady)]
+        idle, steady = (spell.supervisor_seconds / spell.seconds * 60 for spell in (cost.idle, cost.steady))
         print(
-            f"{cost.side.label:<26} {cost.idle.runner_a_minute:>7.2f} {supervisor[0]:>16.2f} {supervisor[1]:>7.2f}   "
-            f"{cost.idle.lag(0.99):>8.1f} {cost.idle.lag(1):>10.1f}"
+            f"{cost.side.label:<26} {cost.idle.runner_a_minute:>13.2f} {cost.idle.lag(0.99):>8.1f} "
+            f"{cost.idle.lag(1):>7.1f} {idle:>28.2f} {steady:>7.2f} {cost.supervisor_files:>6}"
         )
     print()
 
