@@ -9,7 +9,7 @@ STACK := PYTHONPATH=include $(VENV)/bin/python -m local_stack
 PYTEST := $(VENV)/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-unit test-container test-integration test-docker test-compose test-e2e lint format bench wheel lock clean setup setup-container
+.PHONY: help run ui test test-unit test-container test-integration test-docker test-compose test-e2e test-kill lint format bench wheel lock clean setup setup-container
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -26,7 +26,7 @@ setup: ## make or update the Python environment
 setup-container:
 	@"$(PYTHON)" include/local_stack/bootstrap.py $(CONTAINER_VENV) $(CONTAINER_REQUIREMENTS)
 
-test: test-unit test-container test-integration test-docker test-e2e ## all tests but those of Compose, the quick ones first
+test: test-unit test-container test-integration test-docker test-e2e ## all tests but those of Compose and of kills, the quick ones first
 
 test-unit: setup ## rules and logic, no socket: seconds
 	$(PYTEST) tests/unit --ignore=tests/unit/container
@@ -44,7 +44,10 @@ test-compose: setup ## the stack of docker-compose.yaml, both executors: minutes
 	$(PYTEST) tests/compose
 
 test-e2e: setup ## real Airflow, real container: minutes
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e --ignore=tests/e2e/test_kill.py
+
+test-kill: setup ## what each kind of kill does, with schedulers and triggerers that crash: minutes
+	$(PYTEST) tests/e2e/test_kill.py
 
 lint: setup setup-container ## style, types, direction of imports, Dockerfiles, shell scripts, CloudFormation
 	$(VENV)/bin/ruff check .
