@@ -52,7 +52,8 @@ class EndpointSensor(BaseSensorOperator):
     :param previous_endpoint_config_name: what was live before, so that a rollback is told apart from another
         deployment (templated)
     :param deferrable: wait in the triggerer instead of on a worker
-    :param poll_interval_seconds: pause between two looks at what has changed; the waits in one triggerer share them
+    :param poll_interval_seconds: pause between two looks at what has changed, which the waits in one triggerer share;
+        there a second at least
     :param event_queue_url: SQS queue to which EventBridge sends state changes (``include/events``), so that the end is
         seen within a second or so; None polls only (templated; empty counts as None)
     :param log_lines: how many of the containers' last lines a failure shows

@@ -56,7 +56,8 @@ class TrainingJobSensor(BaseSensorOperator):
 
     :param training_job_name: the job (templated)
     :param deferrable: wait in the triggerer instead of on a worker; without it only ``mode="poke"`` is possible
-    :param poll_interval_seconds: pause between two looks at what has changed; the waits in one triggerer share them
+    :param poll_interval_seconds: pause between two looks at what has changed, which the waits in one triggerer share;
+        there a second at least
     :param event_queue_url: SQS queue to which EventBridge sends state changes (``include/events``), so that the end is
         seen within a second or so; None polls only (templated; empty counts as None)
     :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over.
