@@ -39,7 +39,7 @@ CALLS_PER_SECOND = 1.0
 """In the long run, of all followers of a connection. AWS allows 5 FilterLogEvents a second for the account and region.
 Source: https://repost.aws/knowledge-center/cloudwatch-logs-throttling"""
 
-LAST_CALLS_PER_SECOND = 1.0
+LAST_CALLS_PER_SECOND = 2.0
 """The same for jobs that have ended, so that these never wait behind others."""
 
 
@@ -145,7 +145,7 @@ class SharedLogReader:
     def _last(self, *, together: bool) -> _Reading | None:
         """Return the reading for jobs that have ended."""
         ending = [follower for follower in self._followers if follower.ending]
-        together = together and len(ending) > FEW
+        together = together and len(ending) > 1  # what is late here delays the end of a task
         return _Reading(ending if together else ending[:1], self._last_budget, together, last=True) if ending else None
 
     def _ordinary(self, *, together: bool) -> _Reading | None:
