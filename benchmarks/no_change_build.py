@@ -94,7 +94,11 @@ def main() -> None:
 def stand_between(cloud: DockerCloud, folder: Path, relays: ExitStack) -> list[Relay]:
     """Put a relay in front of engine, AWS and registry, and lead both sides through them."""
     engine = urlsplit(os.environ.get("DOCKER_HOST", "")).path or "/var/run/docker.sock"
-    servers = [(engine, folder / "engine.sock"), (tcp(cloud.endpoint_url), None), (tcp(f"//{cloud.registry}"), None)]
+    servers: list[tuple[str | tuple[str, int], Path | None]] = [
+        (engine, folder / "engine.sock"),
+        (tcp(cloud.endpoint_url), None),
+        (tcp(f"//{cloud.registry}"), None),
+    ]
     counters = [relays.enter_context(relay(server, path)) for server, path in servers]
     os.environ |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": cloud.region}
     os.environ |= {"DOCKER_HOST": f"unix://{folder}/engine.sock", "AWS_ENDPOINT_URL": f"http://{address(counters[1])}"}
