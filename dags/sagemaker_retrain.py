@@ -206,7 +206,6 @@ with DAG(
     wait_for_training = TrainingJobSensor(
         task_id="wait_for_training",
         training_job_name=create_training_job.output,
-        retries=0,  # so that a failure needs no worker; what passes by itself is waited out anyway
         event_queue_url=EVENT_QUEUE_URL,
     )
 
@@ -237,7 +236,6 @@ with DAG(
     wait_for_endpoint = EndpointSensor(
         task_id="wait_for_endpoint",
         endpoint=create_endpoint.output,
-        retries=0,
         event_queue_url=EVENT_QUEUE_URL,
     )
 

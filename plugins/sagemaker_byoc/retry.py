@@ -36,6 +36,19 @@ PERMANENT_CODES = frozenset(
 """Error codes that speak of the request, not of the moment. ResourceLimitExceeded is not among them: a quota is often
 used up by jobs that end."""
 
+PERMANENT_NAMES = frozenset(
+    {
+        "AirflowNotFoundException",
+        "InvalidConfigError",
+        "InvalidRegionError",
+        "NoRegionError",
+        "ParamValidationError",
+        "ProfileNotFound",
+    }
+)
+"""Errors of botocore and Airflow that speak of settings. Named, so that neither is imported to parse a DAG.
+NoCredentialsError is not among them: where credentials come from the network, it passes."""
+
 CREDENTIAL_CODES = frozenset(
     {
         "ExpiredToken",
@@ -81,7 +94,7 @@ def is_permanent(error: BaseException) -> bool:
         return not error.transient
     if isinstance(error, SageMakerByocError):
         return error.permanent
-    return aws_code(error) in PERMANENT_CODES or type(error).__name__ == "ParamValidationError"
+    return aws_code(error) in PERMANENT_CODES or type(error).__name__ in PERMANENT_NAMES
 
 
 def aws_code(error: BaseException) -> str:

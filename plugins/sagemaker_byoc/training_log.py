@@ -7,9 +7,17 @@ knows neither how events are found nor where lines are shown.
 from __future__ import annotations
 
 import re
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+if sys.version_info >= (3, 11):
+    from re import _constants as constants  # type: ignore[attr-defined]
+    from re import _parser as parser  # type: ignore[attr-defined]
+else:
+    import sre_constants as constants
+    import sre_parse as parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,8 +31,8 @@ in a task's log."""
 SLOW_SECONDS = 0.1
 """An expression that takes longer for one line is given up: Python knows no time limit, and other waits stand still."""
 
-_NESTED = re.compile(r"\([^()]*[*+}][^()]*\)[*+{]")
-"""A repetition of what repeats itself, for which a search may take years."""
+REPEATS = {constants.MAX_REPEAT, constants.MIN_REPEAT}
+CHOICES = {*REPEATS, constants.BRANCH}
 
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours and movements of the cursor: ECMA-48, control sequences
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -97,10 +105,43 @@ def _usable(definitions: Iterable[Mapping[str, str]]) -> Iterator[tuple[str, re.
     for definition in definitions:
         try:
             pattern = re.compile(definition.get("Regex", ""))
-        except re.error:
+        except (re.error, OverflowError, RecursionError):
             continue
-        if pattern.groups and not _NESTED.search(pattern.pattern):
+        if pattern.groups and not repeats_choices(parser.parse(pattern.pattern)):
             yield definition.get("Name", ""), pattern
+
+
+def repeats_choices(parsed: Any) -> bool:
+    """Tell whether an expression repeats what has several ways to match, for which a search may take years.
+
+    Those are repetitions and alternatives within a repetition; what may be there once at most does no harm.
+
+    :param parsed: by the parser of Python's ``re``
+    """
+    for operator, argument in parsed:
+        repeats = operator in REPEATS and argument[1] > 1
+        if repeats and any(inner in CHOICES for inner, _ in walked(argument[2])):
+            return True
+        if any(repeats_choices(part) for part in parts_of(argument)):
+            return True
+    return False
+
+
+def walked(parsed: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield all operators of an expression with their arguments."""
+    for operator, argument in parsed:
+        yield operator, argument
+        for part in parts_of(argument):
+            yield from walked(part)
+
+
+def parts_of(argument: Any) -> Iterator[Any]:
+    """Yield the expressions within an operator's argument, which may lie in tuples and lists."""
+    if isinstance(argument, parser.SubPattern):
+        yield argument
+    elif isinstance(argument, tuple | list):
+        for item in argument:
+            yield from parts_of(item)
 
 
 class TrainingLines:

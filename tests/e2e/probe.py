@@ -30,6 +30,20 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> An
     raise AssertionError(f"waited {seconds:.0f} s in vain until {what}")
 
 
+def patiently(call: Callable[[], Any], what: str) -> Any:
+    """Return the answer of Airflow's API, asked again where the API server and a task got in each other's way.
+
+    Both write to SQLite, and after five seconds one of them gives up.
+    """
+    for _ in range(5):
+        try:
+            return call()
+        except StackError as error:
+            if "database is locked" not in str(error) and ": 500 " not in str(error):
+                raise
+    raise AssertionError(f"Airflow refused five times: {what}")
+
+
 def aws(stack: Stack, service: str) -> Any:
     """Return a plain boto3 client of the stack's local AWS."""
     return boto3.client(
@@ -53,7 +67,8 @@ class Run:
     def start(cls, stack: Stack, dag_id: str, **params: Any) -> Run:
         """Trigger a run as the UI's form does."""
         until(lambda: stack.airflow.has_dag(dag_id), f"the DAG {dag_id} is found")
-        return cls(stack, dag_id, stack.airflow.trigger(dag_id, None, params))
+        run_id = patiently(lambda: stack.airflow.trigger(dag_id, None, params), f"a run of {dag_id} starts")
+        return cls(stack, dag_id, run_id)
 
     @property
     def path(self) -> str:
@@ -108,16 +123,8 @@ class Run:
         self.act("PATCH", self.path, {"state": state})
 
     def act(self, method: str, path: str, body: dict[str, Any]) -> None:
-        """Do what a person does, again if Airflow's API server and a heartbeat of a task got in each other's way."""
-        for _ in range(5):
-            try:
-                self.stack.airflow.call(method, path, json=body)
-            except StackError as error:
-                if "database is locked" not in str(error) and ": 500 " not in str(error):
-                    raise
-            else:
-                return
-        raise AssertionError(f"Airflow refused {method} {path} five times")
+        """Do what a person does."""
+        patiently(lambda: self.stack.airflow.call(method, path, json=body), f"{method} {path}")
 
     def log(self, task_id: str) -> str:
         """Return the log of a task's last try."""

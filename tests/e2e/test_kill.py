@@ -94,11 +94,13 @@ def test_a_wait_whose_time_is_over_stops_the_job(killable: Stack, image: str) ->
         assert wait.run.wait() == "failed"
         wait.until_first_job_stopped()
         assert len(wait.statuses()) == 1
+        assert wait.run.task("wait")["try_number"] == 1
 
 
-@pytest.mark.kill_row("Any of these, with `stop_on_kill=False`")
-def test_the_job_outlives_its_wait_where_that_is_asked_for(start: StartWaits) -> None:
+@pytest.mark.kill_row("A person marks the task failed, or its time is over, with `stop_on_kill=False`")
+def test_the_job_outlives_its_wait_where_that_is_asked_for(killable: Stack, image: str, start: StartWaits) -> None:
     """Somebody else takes care of the job."""
+    timed = Wait.start(killable, "sensor_in_triggerer_kept_timeout", next(bases), image)
     in_triggerer, on_worker = start(*(f"{way}_kept" for way in SENSORS))
     process = on_worker.process
     in_triggerer.run.mark("wait", "failed")
@@ -106,7 +108,8 @@ def test_the_job_outlives_its_wait_where_that_is_asked_for(start: StartWaits) ->
     in_triggerer.until_logged("trigger completed")
     psutil.wait_procs([process], timeout=30)
     assert not process.is_running()
-    assert in_triggerer.statuses() == on_worker.statuses() == ["InProgress"]
+    assert timed.run.wait() == "failed"
+    assert [wait.statuses() for wait in (in_triggerer, on_worker, timed)] == [["InProgress"]] * 3
 
 
 @pytest.mark.kill_row("The triggerer is restarted")

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 NO_WORKER = {"plain", "by_result", "by_date"}
 """Neither for a wait that succeeds nor for one that fails."""
 
-NO_WORKER_FOR_SUCCESS = {*NO_WORKER, "with_retries", "soft", "told"}
+NO_WORKER_FOR_SUCCESS = {*NO_WORKER, "with_retries", "soft", "never_fails", "told"}
 FROM_WORKER = {
     "on_worker",
     "prepared",
     "finished",
     "without_result",
     "with_outlet",
+    "with_outlet_and_retries",
+    "begun",
+    "announced",
+    "several_results",
+    "limited",
     "pulled",
     "mapped[0]",
     "mapped[1]",
@@ -78,7 +83,7 @@ def test_a_wait_that_succeeds_has_a_worker_only_where_something_needs_one(stack:
     for name in ("plain", "by_result", "with_retries", "with_outlet", "finished"):
         assert run.xcom(name) == result
     events = stack.airflow.call("GET", "/assets/events", params={"source_run_id": run.run_id})["asset_events"]
-    assert [each["source_task_id"] for each in events] == ["with_outlet"]
+    assert {each["source_task_id"] for each in events} == {"with_outlet", "with_outlet_and_retries"}
     assert "#/jobs/without-worker-completed" in run.link("plain", "SageMaker training job")
 
 
@@ -86,12 +91,14 @@ def test_a_wait_that_fails_has_a_worker_only_where_something_needs_one(stack: St
     """All fail for good with the reason in their log, those with retries and callbacks by way of a worker."""
     run = run_over(stack, image, "without-worker-failed", failure="no label column")
     tasks = tasks_of(run)
-    assert tasks.pop("soft")["state"] == "skipped"
-    assert {each["state"] for each in tasks.values()} == {"failed"}
+    skipped = {"soft", "never_fails", "endpoint_soft"}
+    assert {name for name, each in tasks.items() if each["state"] == "skipped"} == skipped
+    assert {each["state"] for name, each in tasks.items() if name not in skipped} == {"failed"}
     assert {each["try_number"] for each in tasks.values()} == {1}
     without = {name for name in tasks if name not in with_worker(run, tasks)}
-    assert without == {*NO_WORKER, "no_endpoint"}
+    assert without == {*NO_WORKER, "endpoint"}
     for name in (*NO_WORKER, "with_retries", "on_worker"):
         assert "AlgorithmError: no label column" in run.log(name)
-    assert "Endpoint nowhere: it does not exist" in run.log("no_endpoint")
-    assert "#/endpoints/nowhere" in run.link("no_endpoint", "SageMaker endpoint")
+    for name in ("endpoint", "endpoint_with_retries", "endpoint_on_worker"):
+        assert "Endpoint nowhere: it does not exist" in run.log(name)
+    assert "#/endpoints/nowhere" in run.link("endpoint", "SageMaker endpoint")

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.request import conform
 from sagemaker_byoc.retry import CREDENTIAL_CODES
 
@@ -28,8 +29,9 @@ CLIENT_LIFETIME_SECONDS = 600.0
 _clients: dict[tuple[str, str], tuple[Any, float]] = {}
 """Client, and when it was made on the monotonic clock, by connection and service."""
 
-# Reentrant, since on_kill runs in a signal handler and may interrupt the making of a client.
-_making_clients = threading.RLock()
+_making: dict[tuple[str, str], threading.RLock] = {}
+"""A lock for each client, so that none waits for another one's credentials. Reentrant, since on_kill runs in a signal
+handler and may interrupt the making of a client."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,15 @@ class AwsConnection:
         for it before each call.
         """
         key = (self.key, service)
-        with _making_clients:
-            client, made_at = _clients.get(key, (None, 0.0))
-            if client is None or time.monotonic() - made_at > CLIENT_LIFETIME_SECONDS:
-                client = self._make_client(service)
-                client.meta.events.register("after-call", partial(_drop_if_refused, key[0]))
-                _clients[key] = client, time.monotonic()
-            return client
+        client = _fresh(key)
+        if client is None:
+            with _making.setdefault(key, threading.RLock()):
+                client = _fresh(key)
+                if client is None:
+                    client = self._make_client(service)
+                    client.meta.events.register("after-call", partial(_drop_if_refused, key[0]))
+                    _clients[key] = client, time.monotonic()
+        return client
 
     @property
     def region(self) -> str:
@@ -99,18 +103,27 @@ class AwsConnection:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
         from botocore.config import Config
 
+        try:
+            config = Config(**self.botocore_config) if self.botocore_config else None
+        except TypeError as error:
+            allowed = "keyword arguments of botocore.config.Config"
+            raise RequestError("botocore_config", self.botocore_config, allowed, f"{error}.") from error
         return AwsGenericHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
             client_type=service,
-            config=Config(**self.botocore_config) if self.botocore_config else None,
+            config=config,
         ).get_conn()
+
+
+def _fresh(key: tuple[str, str]) -> Any:
+    client, made_at = _clients.get(key, (None, 0.0))
+    return client if time.monotonic() - made_at <= CLIENT_LIFETIME_SECONDS else None
 
 
 def _drop_if_refused(connection: str, parsed: Mapping[str, Any], **_: Any) -> None:
     """Forget a connection's clients when AWS refused their key; botocore calls this with each parsed answer."""
     if parsed.get("Error", {}).get("Code") in CREDENTIAL_CODES:
-        with _making_clients:
-            for key in [key for key in _clients if key[0] == connection]:
-                del _clients[key]
+        for key in [key for key in list(_clients) if key[0] == connection]:
+            _clients.pop(key, None)

@@ -38,11 +38,11 @@ __all__ = [
 DENIAL_SECONDS = 600.0
 """How long nobody asks again after AWS has said that it is not allowed."""
 
-MOST_LINES = 500
-"""Of one job at one look; looks are five seconds apart, so these are 100 lines a second."""
+MOST_LINES = 200
+"""Of one job at one look; looks are five seconds apart, so these are 40 lines a second."""
 
-MOST_LINES_OF_ALL = 5_000
-"""Of all jobs at one look: telling one takes the triggerer about 0.05 ms, and its other triggers wait meanwhile."""
+MOST_LINES_OF_ALL = 1_000
+"""Of all jobs at one look: the triggerer's supervisor takes lines at its leisure, and the loop must not wait for it."""
 
 OVERLAP_MS = 20_000
 """How late a line may show up after newer ones and still be told while the job runs."""

@@ -207,13 +207,15 @@ def give_up(connection: AwsConnection, name: str, limit: str, *, stop: bool) -> 
     """Stop a job that did not end in time, if that is wanted.
 
     :param limit: the time limit in words, for example ``the timeout of 90 s``
-    :return: what to tell the user, and whether the job was stopped by this call
+    :return: what to tell the user, and whether the job is being stopped or was, so that a retry would pay for another
     """
     beginning = f"Training job {name} did not end within {limit}"
     if not stop:
         return f"{beginning}; it goes on, since stop_on_kill is off.", False
     try:
-        stopped = TrainingJobHook(connection).stop(name)
+        hook = TrainingJobHook(connection)
+        # Somebody else may have stopped it, or the trigger, which Airflow may tell of the end of its time first.
+        stopped = hook.stop(name) or hook.look(name).status in ("Stopping", "Stopped")
     except Exception as error:  # noqa: BLE001 - the wait is over all the same, and the user has to know about the job
         told = f"{beginning}, and stopping it failed, so it goes on and has to be stopped by hand: {error}"
         return f"{told}\nJob: {page(connection, name)}", False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.state_change import Kind
 
 __all__ = ["PAGE_SIZE", "Page", "Watched", "answered_at"]
@@ -45,6 +46,9 @@ class Watched(Protocol[Seen]):
 
     LIST_ACTION: str
     """What IAM calls the right to list."""
+
+    def __init__(self, connection: AwsConnection) -> None:
+        """Make no call yet."""
 
     def page_of_changes(self, since: datetime, token: str | None) -> Page[Seen]:
         """List what was modified after a time, one page of it."""

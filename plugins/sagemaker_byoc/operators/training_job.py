@@ -54,7 +54,8 @@ class CreateTrainingJobOperator(BaseOperator):
         a fault of AWS, is then tried again as the task's ``retries`` allow. ``execution_timeout`` limits the wait: when
         it stops the job, the task fails without a retry, which would be paid for like the first
     :param deferrable: wait in the triggerer instead of on a worker
-    :param poll_interval_seconds: pause between two looks at what has changed; the waits in one triggerer share them
+    :param poll_interval_seconds: pause between two looks at what has changed, which the waits in one triggerer share;
+        there a second at least
     :param event_queue_url: SQS queue to which EventBridge sends state changes (``include/events``), so that the end is
         seen within a second or so; None polls only (templated; empty counts as None)
     :param stream_logs: while the task waits, show in its log what the job's containers write

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout
@@ -19,18 +19,17 @@ from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_end import finish
 from sagemaker_byoc.links import EndpointLink, LogLink, push_endpoint
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.sensors.without_worker import ends_in_triggerer, longest_wait, start_in_triggerer
+from sagemaker_byoc.sensors.without_worker import DecidedLate, ends_in_triggerer, longest_wait, start_args
 from sagemaker_byoc.state_change import check_queue_url
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
+    from airflow.triggers.base import StartTriggerArgs
 
 __all__ = ["EndpointSensor"]
-
-_TRIGGER = "sagemaker_byoc.triggers.endpoint.EndpointTrigger"
 
 _UNLIMITED = timedelta(days=365)
 """What Airflow's sensor counts to when the user sets no limit; AWS ends every deployment long before."""
@@ -52,7 +51,8 @@ class EndpointSensor(BaseSensorOperator):
     :param previous_endpoint_config_name: what was live before, so that a rollback is told apart from another
         deployment (templated)
     :param deferrable: wait in the triggerer instead of on a worker
-    :param poll_interval_seconds: pause between two looks at what has changed; the waits in one triggerer share them
+    :param poll_interval_seconds: pause between two looks at what has changed, which the waits in one triggerer share;
+        there a second at least
     :param event_queue_url: SQS queue to which EventBridge sends state changes (``include/events``), so that the end is
         seen within a second or so; None polls only (templated; empty counts as None)
     :param log_lines: how many of the containers' last lines a failure shows
@@ -74,6 +74,11 @@ class EndpointSensor(BaseSensorOperator):
     operator_extra_links = (EndpointLink(), LogLink())
     ui_color = "#d5e8d4"
 
+    TRIGGER = "sagemaker_byoc.triggers.endpoint.EndpointTrigger"
+    AS_JSON = ("endpoint",)
+    start_trigger_args = cast("StartTriggerArgs | None", DecidedLate(start_args, of_class=None))
+    start_from_trigger = cast("bool", DecidedLate(lambda sensor: start_args(sensor) is not None, of_class=False))
+
     def __init__(
         self,
         *,
@@ -82,7 +87,7 @@ class EndpointSensor(BaseSensorOperator):
         previous_endpoint_config_name: str | None = None,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
-        event_queue_url: str | None = None,
+        event_queue_url: str | XComArg | None = None,
         log_lines: int = 20,
         timeout: timedelta | float | None = None,
         aws_conn_id: str | None = "aws_default",
@@ -98,16 +103,14 @@ class EndpointSensor(BaseSensorOperator):
         self.previous_endpoint_config_name = previous_endpoint_config_name
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
-        self.event_queue_url = event_queue_url
+        self.event_queue_url = cast("str | None", event_queue_url)  # rendered before it is used
         self.log_lines = log_lines
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        if event_queue_url and "{" not in event_queue_url:
+        if isinstance(event_queue_url, str) and event_queue_url and "{" not in event_queue_url:
             check_queue_url(event_queue_url)
-        if deferrable:
-            start_in_triggerer(self, _TRIGGER, self._trigger_fields(), as_json=("endpoint",))
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer, or look again and again from here."""
@@ -138,8 +141,10 @@ class EndpointSensor(BaseSensorOperator):
                 done = settled(look)
             return PokeReturnValue(is_done=done, xcom_value=self._finish(look) if done else None)
 
-    def execute_complete(self, _context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Judge what the trigger saw."""
+        if "begin_again" in event:
+            return self.execute(context)
         with fail_fast():
             if "error" in event:
                 raise EndpointFailedError(event["error"])
@@ -151,8 +156,9 @@ class EndpointSensor(BaseSensorOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as error:
             name = self._goal.endpoint_name
-            seconds = longest_wait(self).total_seconds()
-            message = f"Endpoint {name} was not ready after {seconds:g} seconds (timeout). Its deployment goes on."
+            limit = longest_wait(self)
+            word = "execution_timeout" if limit == self.execution_timeout else "timeout"
+            message = f"Endpoint {name} was not ready after {limit} ({word}). Its deployment goes on."
             raise AirflowSensorTimeout(message) from error
 
     def _finish(self, look: EndpointLook | None) -> dict[str, Any]:
@@ -162,10 +168,11 @@ class EndpointSensor(BaseSensorOperator):
         return result
 
     def _defer(self) -> None:
-        trigger = EndpointTrigger(**self._trigger_fields())
+        trigger = EndpointTrigger(**self.trigger_fields())
         self.defer(trigger=trigger, method_name="execute_complete", timeout=longest_wait(self))
 
-    def _trigger_fields(self) -> dict[str, Any]:
+    def trigger_fields(self) -> dict[str, Any]:
+        """Return what the trigger is made of."""
         return {
             "endpoint": self.endpoint,
             "endpoint_config_name": self.endpoint_config_name,

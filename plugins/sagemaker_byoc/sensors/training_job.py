@@ -25,7 +25,7 @@ from sagemaker_byoc.hooks.training_job_end import JobStory, give_up, judge, rais
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.sensors.without_worker import ends_in_triggerer, longest_wait, start_in_triggerer
+from sagemaker_byoc.sensors.without_worker import DecidedLate, ends_in_triggerer, longest_wait, start_args
 from sagemaker_byoc.state_change import check_queue_url
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 from sagemaker_byoc.triggers.watch import Watch
@@ -34,12 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, XComArg
+    from airflow.triggers.base import StartTriggerArgs
 
     from sagemaker_byoc.training_job_status import TrainingJobLook
 
 __all__ = ["TrainingJobSensor"]
-
-_TRIGGER = "sagemaker_byoc.triggers.training_job.TrainingJobTrigger"
 
 UNLIMITED = timedelta(days=365)
 """What Airflow's sensor counts to when the user sets no limit: far beyond the 28 days that a job may run."""
@@ -56,7 +55,8 @@ class TrainingJobSensor(BaseSensorOperator):
 
     :param training_job_name: the job (templated)
     :param deferrable: wait in the triggerer instead of on a worker; without it only ``mode="poke"`` is possible
-    :param poll_interval_seconds: pause between two looks at what has changed; the waits in one triggerer share them
+    :param poll_interval_seconds: pause between two looks at what has changed, which the waits in one triggerer share;
+        there a second at least
     :param event_queue_url: SQS queue to which EventBridge sends state changes (``include/events``), so that the end is
         seen within a second or so; None polls only (templated; empty counts as None)
     :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task, and when its time is over.
@@ -75,13 +75,18 @@ class TrainingJobSensor(BaseSensorOperator):
     operator_extra_links = (TrainingJobLink(), LogLink())
     ui_color = "#dae8fc"
 
+    TRIGGER = "sagemaker_byoc.triggers.training_job.TrainingJobTrigger"
+    AS_JSON = ()
+    start_trigger_args = cast("StartTriggerArgs | None", DecidedLate(start_args, of_class=None))
+    start_from_trigger = cast("bool", DecidedLate(lambda sensor: start_args(sensor) is not None, of_class=False))
+
     def __init__(
         self,
         *,
         training_job_name: str | XComArg,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
-        event_queue_url: str | None = None,
+        event_queue_url: str | XComArg | None = None,
         stop_on_kill: bool = True,
         stream_logs: bool = True,
         timeout: timedelta | float | None = None,
@@ -101,17 +106,15 @@ class TrainingJobSensor(BaseSensorOperator):
         self.training_job_name = cast("str", training_job_name)  # rendered before it is used
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
-        self.event_queue_url = event_queue_url
+        self.event_queue_url = cast("str | None", event_queue_url)  # rendered before it is used
         self.stop_on_kill = stop_on_kill
         self.stream_logs = stream_logs
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        if event_queue_url and "{" not in event_queue_url:
+        if isinstance(event_queue_url, str) and event_queue_url and "{" not in event_queue_url:
             check_queue_url(event_queue_url)
-        if deferrable:
-            start_in_triggerer(self, _TRIGGER, self._trigger_fields())
         self._waiting_as: Any = None
         self._watch: Watch[TrainingJobLook] | None = None
 
@@ -130,8 +133,10 @@ class TrainingJobSensor(BaseSensorOperator):
         over = self._is_over()
         return PokeReturnValue(over, self._judge() if over else None)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Judge the job that the trigger saw the end of."""
+        if "begin_again" in event:
+            return self.execute(context)
         with fail_fast():
             raise_for_event(self._connection, event)
             return self._judge()
@@ -169,10 +174,11 @@ class TrainingJobSensor(BaseSensorOperator):
             raise AirflowFailException(str(error)) from error
 
     def _defer(self) -> None:
-        trigger = TrainingJobTrigger(**self._trigger_fields())
+        trigger = TrainingJobTrigger(**self.trigger_fields())
         self.defer(trigger=trigger, method_name="execute_complete", timeout=longest_wait(self))
 
-    def _trigger_fields(self) -> dict[str, Any]:
+    def trigger_fields(self) -> dict[str, Any]:
+        """Return what the trigger is made of."""
         return {
             "training_job_name": self.training_job_name,
             "aws_conn_id": self.aws_conn_id,

@@ -17,7 +17,7 @@ from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_end import finish
 from sagemaker_byoc.links import push_endpoint
-from sagemaker_byoc.triggers.task_begin import show_links
+from sagemaker_byoc.triggers.task_begin import begin, is_unrendered, strict_environment
 from sagemaker_byoc.triggers.task_end import ending_event
 from sagemaker_byoc.triggers.watcher import watching
 
@@ -31,7 +31,7 @@ class EndpointTrigger(BaseTrigger):
     """Fire once when the endpoint is in none of its passing states, or is gone.
 
     The event ends the task, or is ``{"look": {…} | None}`` with the fields of ``EndpointLook``, or ``{"error": text}``
-    when no further look would succeed.
+    when no further look would succeed, or ``{"begin_again": True}`` when only a worker can begin the wait.
 
     The parameters that are template fields of ``EndpointSensor`` have the names that they have there, since Airflow
     renders them here when the wait began without a worker.
@@ -98,9 +98,12 @@ class EndpointTrigger(BaseTrigger):
         """Wait, then fire."""
         payload: dict[str, Any] = {}
         look = None
+        if is_unrendered(self.endpoint, self.endpoint_config_name, self.region_name, self.aws_conn_id):
+            yield TriggerEvent({"begin_again": True})
+            return
         try:
             name, config = self._target()
-            await show_links(self, lambda task: push_endpoint(task, self.connection.region, name))
+            await begin(self, lambda task: push_endpoint(task, self.connection.region, name))
             look = await self._watch(name, Settled(config))
             payload["look"] = look.as_json() if look else None
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
@@ -118,6 +121,10 @@ class EndpointTrigger(BaseTrigger):
             while not settled(look := await wait.look(self.log)):
                 pass
             return look
+
+    def get_template_env(self, dag: Any = None) -> Any:  # noqa: ARG002 - Airflow's signature
+        """Return what Airflow renders the fields with."""
+        return strict_environment()
 
     @property
     def connection(self) -> AwsConnection:

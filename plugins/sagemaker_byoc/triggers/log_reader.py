@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from sagemaker_byoc.call_pace import CallBudget, CallPace
 from sagemaker_byoc.hooks.job_log import DENIAL_SECONDS, denial, is_denied, read_each, read_group
 from sagemaker_byoc.hooks.log import LogHook
-from sagemaker_byoc.triggers.shared import in_thread, nap
+from sagemaker_byoc.triggers.shared import nap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,7 @@ CALLS_PER_SECOND = 1.0
 """In the long run, of all followers of a connection. AWS allows 5 FilterLogEvents a second for the account and region.
 Source: https://repost.aws/knowledge-center/cloudwatch-logs-throttling"""
 
-LAST_CALLS_PER_SECOND = 1.0
+LAST_CALLS_PER_SECOND = 2.0
 """The same for jobs that have ended, so that these never wait behind others."""
 
 
@@ -75,6 +76,7 @@ class SharedLogReader:
 
     def __init__(self, connection: AwsConnection) -> None:
         self._hook = LogHook(connection)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sagemaker-log")
         self._clock = asyncio.get_running_loop().time
         self._followers: dict[Follower, float] = {}  # and when it was last read
         self._round: list[Follower] = []
@@ -109,17 +111,23 @@ class SharedLogReader:
 
     async def run(self) -> None:
         """Read until cancelled."""
-        while True:
-            self._woken.clear()
-            wait_seconds, reading = self._next()
-            if reading is None:
-                await nap(self._woken, wait_seconds)
-                continue
-            try:
-                await self._read(reading)
-            except Exception as error:  # noqa: BLE001 - the others go on, and so does this one after a pause
-                reading.budget.spend(1)
-                self._failed(error)
+        try:
+            while True:
+                self._woken.clear()
+                await self._turn()
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def _turn(self) -> None:
+        wait_seconds, reading = self._next()
+        if reading is None:
+            await nap(self._woken, wait_seconds)
+            return
+        try:
+            await self._read(reading)
+        except Exception as error:  # noqa: BLE001 - the others go on, and so does this one after a pause
+            reading.budget.spend(1)
+            self._failed(error)
 
     def _next(self) -> tuple[float, _Reading | None]:
         """Return what is read next, or how many seconds to wait for that."""
@@ -137,7 +145,7 @@ class SharedLogReader:
     def _last(self, *, together: bool) -> _Reading | None:
         """Return the reading for jobs that have ended."""
         ending = [follower for follower in self._followers if follower.ending]
-        together = together and len(ending) > FEW
+        together = together and len(ending) > 1  # what is late here delays the end of a task
         return _Reading(ending if together else ending[:1], self._last_budget, together, last=True) if ending else None
 
     def _ordinary(self, *, together: bool) -> _Reading | None:
@@ -152,7 +160,8 @@ class SharedLogReader:
     async def _read(self, reading: _Reading) -> None:
         jobs = [follower.job for follower in reading.followers]
         read = read_group if reading.together else read_each
-        found = await in_thread(partial(read, self._hook, jobs, last=reading.last))
+        call = partial(read, self._hook, jobs, last=reading.last)
+        found = await asyncio.get_running_loop().run_in_executor(self._thread, call)
         reading.budget.spend(found.calls)
         self._recovered()
         if not found.complete:

@@ -7,13 +7,15 @@ what is bound to that one. Who reads, and when, is ``triggers.log_reader``'s.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from sagemaker_byoc.call_pace import CallBudget
 from sagemaker_byoc.hooks.job_log import JobLog, second_look_seconds
 from sagemaker_byoc.triggers.log_reader import SharedLogReader
-from sagemaker_byoc.triggers.shared import sharing
+from sagemaker_byoc.triggers.shared import in_thread, sharing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -28,8 +30,11 @@ __all__ = ["LogFollow", "follow_log"]
 FINISH_SECONDS = 5.0
 """How long the end of a wait may be delayed for the last lines."""
 
-LINES_AT_ONCE = 50
-"""Then the triggerer's other waits have their turn."""
+CHARACTERS_PER_SECOND, CHARACTERS_AT_ONCE = 30_000.0, 4_000
+"""What all waits of this process tell. A line goes to the triggerer's supervisor through a socket, from which Airflow
+3.3 takes 4 KB at each turn of its loop; with more at a time, the triggerer would stand still until it is taken."""
+
+_telling = CallBudget(CHARACTERS_PER_SECOND, CHARACTERS_AT_ONCE, time.monotonic)
 
 
 @asynccontextmanager
@@ -70,9 +75,10 @@ class LogFollow:
         self._woken = asyncio.Event()
         self._looked: asyncio.Future[None] | None = None
         self._denied = False
+        self._turn = asyncio.Lock()
 
     async def finish(self, ended_at_ms: int | None = None) -> None:
-        """Log what is left, once the job has ended; takes 5 s at most.
+        """Log what is left, once the job has ended; takes 5 s at most to read it, and 5 s to tell it.
 
         :param ended_at_ms: when the containers can last have written, in milliseconds since 1970: within three seconds
             of that, CloudWatch may not show everything yet, and a second look follows after a pause
@@ -80,12 +86,16 @@ class LogFollow:
         try:
             await asyncio.wait_for(self._look_twice(ended_at_ms), FINISH_SECONDS)
         except asyncio.TimeoutError:
-            address = await asyncio.to_thread(self.job.address)
-            text = f"(The last lines could not be read in time. The whole log: {address})"
-            self._words.append((self._log.warning, text))
+            self._words.append((self._log.warning, await self._apology("The last lines could not be read in time")))
         finally:
             self._looked = None
-        await self._tell_all()
+        try:
+            await asyncio.wait_for(self._tell_all(), FINISH_SECONDS)
+        except asyncio.TimeoutError:
+            self._log.warning(await self._apology(f"The last {len(self._words)} lines are too many to tell here"))
+
+    async def _apology(self, reason: str) -> str:
+        return f"({reason}. The whole log: {await in_thread(self.job.address)})"
 
     async def tell(self) -> None:
         """Log lines as they come, until cancelled."""
@@ -132,10 +142,12 @@ class LogFollow:
             self._looked.set_result(None)
 
     async def _tell_all(self) -> None:
-        told = 0
-        while self._words:
-            tell, line = self._words.popleft()
-            tell("%s", line)
-            told += 1
-            if told % LINES_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        async with self._turn:
+            while self._words:
+                tell, line = self._words[0]
+                pause = _telling.wait_seconds()
+                _telling.spend(len(line))
+                if pause:
+                    await asyncio.sleep(pause)
+                self._words.popleft()
+                tell("%s", line)

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow.triggers.base import BaseTrigger
+    from jinja2 import Environment
 
-__all__ = ["TriggererTask", "show_links"]
+__all__ = ["TriggererTask", "begin", "is_unrendered", "strict_environment"]
 
 
 class TriggererTask:
@@ -26,6 +27,14 @@ class TriggererTask:
     def __init__(self, task_instance: Any) -> None:
         self._task_instance = task_instance
 
+    def forget_result(self) -> None:
+        """Delete what an earlier try returned; blocks like ``xcom_push``."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        ti = self._task_instance
+        if ti.try_number > 1:
+            XCom.delete("return_value", ti.dag_id, ti.task_id, ti.run_id, ti.map_index)
+
     def xcom_push(self, key: str, value: Any) -> None:
         """Push an XCom; it blocks, and must be called outside the event loop."""
         from airflow.sdk.execution_time.xcom import XCom
@@ -35,8 +44,8 @@ class TriggererTask:
         XCom.set(key=key, value=value, **place)
 
 
-async def show_links(trigger: BaseTrigger, push: Callable[[dict[str, Any]], None]) -> None:
-    """Give the waiting task the buttons that a worker would have given it.
+async def begin(trigger: BaseTrigger, push: Callable[[dict[str, Any]], None]) -> None:
+    """Do what a worker would have done before the wait: forget an earlier try's result, and make the buttons.
 
     A button that cannot be made is no reason not to wait, so a failure is only logged.
 
@@ -46,6 +55,27 @@ async def show_links(trigger: BaseTrigger, push: Callable[[dict[str, Any]], None
     if trigger.task is None:
         return
     try:
-        await in_thread(push, {"ti": TriggererTask(trigger.task_instance)})
+        task = TriggererTask(trigger.task_instance)
+        await in_thread(task.forget_result)
+        await in_thread(push, {"ti": task})
     except Exception as error:  # noqa: BLE001 - see above
         trigger.log.warning("The buttons to AWS could not be made: %s", error)
+
+
+def is_unrendered(*values: Any) -> bool:
+    """Tell whether a template came here as it is: the DAG was changed so that its waits need a worker to begin.
+
+    Airflow then makes no context for the waits that began before, and renders nothing.
+    """
+    return any("{{" in str(value) or "{%" in str(value) for value in values)
+
+
+def strict_environment() -> Environment:
+    """Return the environment in which a template that names nothing known fails, as it does on a worker.
+
+    Airflow's own one for triggers would make it empty text, and so another name, or another region.
+    """
+    from airflow.sdk.definitions._internal.templater import SandboxedEnvironment
+    from jinja2 import StrictUndefined
+
+    return SandboxedEnvironment(undefined=StrictUndefined, cache_size=0)

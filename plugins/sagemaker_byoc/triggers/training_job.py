@@ -18,7 +18,7 @@ from sagemaker_byoc.hooks.training_job_end import StepLog, judge, raise_for_even
 from sagemaker_byoc.links import push_training_job
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.triggers.log_stream import LogFollow, follow_log
-from sagemaker_byoc.triggers.task_begin import show_links
+from sagemaker_byoc.triggers.task_begin import begin, is_unrendered, strict_environment
 from sagemaker_byoc.triggers.task_end import ending_event
 from sagemaker_byoc.triggers.watcher import watching
 
@@ -36,7 +36,7 @@ class TrainingJobTrigger(BaseTrigger):
     """Fire once when the training job has ended, however it ended.
 
     The event ends the task, or is ``{"training_job_name": …}``, with the text ``error`` when the job could not be
-    looked at any more, for a reason that does not pass.
+    looked at any more, for a reason that does not pass; ``{"begin_again": True}`` when only a worker can begin it.
 
     The parameters that are template fields of ``TrainingJobSensor`` have the names that they have there, since Airflow
     renders them here when the wait began without a worker.
@@ -100,9 +100,12 @@ class TrainingJobTrigger(BaseTrigger):
             await note_try_of(self.task_instance)
         payload: dict[str, Any] = {"training_job_name": self.training_job_name}
         look = None
+        if is_unrendered(self.training_job_name, self.region_name, self.aws_conn_id, self.event_queue_url):
+            yield TriggerEvent({"begin_again": True})
+            return
         try:
             require_text(self.training_job_name, "training_job_name", "the name of a training job")
-            await show_links(self, lambda task: push_training_job(task, self.connection.region, self.training_job_name))
+            await begin(self, lambda task: push_training_job(task, self.connection.region, self.training_job_name))
             look = await self._watch()
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
             payload["error"] = str(error)
@@ -140,6 +143,10 @@ class TrainingJobTrigger(BaseTrigger):
         if not self.stream_logs or look.created_at is None:
             return nullcontext()
         return follow_log(self.connection, look.name, look.metric_definitions, since=look.created_at, log=self.log)
+
+    def get_template_env(self, dag: Any = None) -> Any:  # noqa: ARG002 - Airflow's signature
+        """Return what Airflow renders the fields with."""
+        return strict_environment()
 
     @property
     def connection(self) -> AwsConnection:

@@ -52,6 +52,9 @@ with DAG(dag_id="sensor_in_triggerer_and_teardown", **EVERY_RUN):
 with DAG(dag_id="sensor_in_triggerer_kept", **EVERY_RUN):
     TrainingJobSensor(**WATCH, stop_on_kill=False)
 
+with DAG(dag_id="sensor_in_triggerer_kept_timeout", **EVERY_RUN):
+    TrainingJobSensor(**WATCH, stop_on_kill=False, timeout=5)
+
 with DAG(dag_id="sensor_on_worker_kept", **EVERY_RUN):
     TrainingJobSensor(**WATCH, deferrable=False, stop_on_kill=False)
 

@@ -50,7 +50,13 @@ with DAG(
     wait("finished", post_execute=do_nothing)
     wait("without_result", do_xcom_push=False)
     wait("with_outlet", outlets=[Asset("s3://models/probe")])
+    wait("with_outlet_and_retries", outlets=[Asset("s3://models/probe")], retries=2)
+    wait("begun", on_execute_callback=do_nothing)
+    wait("announced", on_success_callback=do_nothing)
+    wait("several_results", multiple_outputs=True)
+    wait("limited", max_active_tis_per_dag=8)
     wait("soft", soft_fail=True)
+    wait("never_fails", never_fail=True)
     wait("told", on_failure_callback=do_nothing)
     wait("pulled", training_job_name="{{ ti.xcom_pull(task_ids='name_of_job') }}").set_upstream(job)
     TrainingJobSensor.partial(task_id="mapped").expand(training_job_name=[job, job])
@@ -61,5 +67,11 @@ with DAG(
         wait("in_group", training_job_name=name)
 
     each.expand(name=names_of_jobs())
-    EndpointSensor(task_id="no_endpoint", endpoint="nowhere", endpoint_config_name="none")
-    EndpointSensor(task_id="no_endpoint_with_retries", endpoint="nowhere", endpoint_config_name="none", retries=1)
+
+    no_endpoint: dict[str, Any] = {"endpoint": "nowhere", "endpoint_config_name": "none"}
+    EndpointSensor(task_id="endpoint", **no_endpoint)
+    EndpointSensor(task_id="endpoint_with_retries", retries=1, **no_endpoint)
+    EndpointSensor(task_id="endpoint_on_worker", deferrable=False, poll_interval_seconds=0.1, **no_endpoint)
+    EndpointSensor(task_id="endpoint_with_outlet", outlets=[Asset("s3://models/probe")], **no_endpoint)
+    EndpointSensor(task_id="endpoint_soft", soft_fail=True, **no_endpoint)
+    EndpointSensor.partial(task_id="endpoint_mapped", endpoint_config_name="none").expand(endpoint=["nowhere"])

@@ -78,8 +78,8 @@ def create(endpoint_name: str, model_name: str, run: TaskRun | None = None, **ch
 
 
 def wait(deployed: dict[str, Any]) -> Any:
-    """Run the sensor to its end and return its result."""
-    return TaskRun().of(EndpointSensor(task_id="wait_for_endpoint", endpoint=deployed, **REACHED))
+    """Run the sensor to its end and return its result; a failure of a task with retries is raised on a worker."""
+    return TaskRun().of(EndpointSensor(task_id="wait_for_endpoint", endpoint=deployed, retries=1, **REACHED))
 
 
 def smoke_test(endpoint_name: str, run: TaskRun | None = None, **changes: Any) -> Any:

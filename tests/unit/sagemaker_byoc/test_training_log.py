@@ -53,11 +53,32 @@ def test_an_expression_that_gives_no_value_marks_nothing(regex: str) -> None:
     assert lines("loss=1", {"Name": "broken", "Regex": regex}, LOSS) == ["algo-2 [train:loss=1]: loss=1"]
 
 
-@pytest.mark.parametrize("regex", [r"(x*)*y", r"((?:x+)+)y", r"(?:x{1,9})+(y)", r"loss=((\d+,)*\d)"])
+@pytest.mark.parametrize(
+    "regex",
+    [
+        r"(x*)*y",
+        r"((?:x+)+)y",
+        r"(?:x{1,9})+(y)",
+        r"loss=((\d+,)*\d)",
+        r"acc=((\d+)[.,]?)+%",
+        r"loss: (([0-9]+)(\.[0-9]+)?)+;",
+        r"(x|xx)+y",
+        r"(?:(?:x*?)+?y)?(z)",
+        r"(x{1,99999999999})",
+    ],
+)
 def test_a_repeated_repetition_is_not_searched_for(regex: str) -> None:
     """For some lines the search would take years, and the whole triggerer with it."""
     marks = MetricMarks([{"Name": "slow", "Regex": regex}, LOSS])
     assert marks.of("x" * 60 + " loss=1,1") == ["train:loss=1,1"]
+
+
+@pytest.mark.parametrize(
+    "regex", [r"loss=([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)", r"loss[=:] *(\d+(\.\d+)?)", r".*loss=(.*?)(?:;|$)"]
+)
+def test_the_usual_expressions_are_searched_for(regex: str) -> None:
+    """Numbers with a fraction or an exponent are no danger."""
+    assert MetricMarks([{"Name": "loss", "Regex": regex}]).of("epoch=1 loss=0.5") == ["loss=0.5"]
 
 
 def test_an_expression_that_takes_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
@@ -75,8 +75,31 @@ def test_requests_are_checked_without_a_call(aws: FakeAws) -> None:
 
 def test_a_signal_may_interrupt_the_making_of_a_client() -> None:
     """on_kill runs in a signal handler on the very thread that may hold the lock."""
-    with connection._making_clients:
-        assert AwsConnection(None).client("sagemaker") is not None
+    one = AwsConnection(None)
+    with connection._making.setdefault((one.key, "sagemaker"), threading.RLock()):
+        assert one.client("sagemaker") is not None
+
+
+def test_a_client_that_takes_long_to_make_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One connection's credentials may come from a service that hangs."""
+    hangs, goes_on = threading.Event(), threading.Event()
+    make = AwsConnection._make_client
+
+    def slow(one: AwsConnection, service: str) -> Any:
+        if one.region_name == "eu-west-3":
+            hangs.set()
+            goes_on.wait(10)
+        return make(one, service)
+
+    monkeypatch.setattr(AwsConnection, "_make_client", slow)
+    other = threading.Thread(target=AwsConnection(None, "eu-west-3").client, args=("sagemaker",))
+    other.start()
+    try:
+        assert hangs.wait(10)
+        assert AwsConnection(None, "eu-west-1").client("sagemaker") is not None
+    finally:
+        goes_on.set()
+        other.join()
 
 
 def test_a_client_is_made_anew_after_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,9 +111,9 @@ def test_of_too_many_lines_the_newest_are_told_and_the_rest_counted(logs: FakeLo
     """A container that floods its log cannot flood the triggerer; the whole log is one click away."""
     logs.write("job", *(f"line {index}" for index in range(1_700)), at_ms=SINCE_MS)
     [[note, *lines]] = each(job())
-    assert note.startswith("(1,200 lines are left out here")
+    assert note.startswith("(1,500 lines are left out here")
     assert LINK in note
-    assert lines == [f"algo-1: line {index}" for index in range(1_200, 1_700)]
+    assert lines == [f"algo-1: line {index}" for index in range(1_500, 1_700)]
 
 
 def test_a_log_that_cannot_be_read_to_its_end_is_read_from_its_end(logs: FakeLogs) -> None:
@@ -124,9 +124,9 @@ def test_a_log_that_cannot_be_read_to_its_end_is_read_from_its_end(logs: FakeLog
     followed = job()
     [[note, *lines]] = each(followed)
     assert note.startswith("(More than 1,800 lines are left out here")
-    assert lines == [f"algo-1: line {index}" for index in range(3_500, 4_000)]
+    assert lines == [f"algo-1: line {index}" for index in range(3_800, 4_000)]
     assert len(logs.calls) == 4
-    assert (logs.calls[-1]["startFromHead"], logs.calls[-1]["limit"]) == (False, 500)
+    assert (logs.calls[-1]["startFromHead"], logs.calls[-1]["limit"]) == (False, 200)
     logs.write("job", "line 4000", at_ms=SINCE_MS + 4_000)
     assert each(followed) == [["algo-1: line 4000"]]
 
@@ -137,7 +137,7 @@ def test_a_log_that_just_fits_has_no_gap(logs: FakeLogs) -> None:
     for index in range(1_900):
         logs.write("job", f"line {index}", at_ms=SINCE_MS + index)
     [[note, *_]] = each(job())
-    assert note.startswith("(1,400 lines are left out here")
+    assert note.startswith("(1,700 lines are left out here")
 
 
 def test_a_botocore_that_cannot_ask_for_the_newest_reads_the_last_minute(
@@ -181,8 +181,8 @@ def test_many_chatty_jobs_share_what_the_triggerer_can_tell(logs: FakeLogs) -> N
     for number in range(50):
         logs.write(f"job-{number}", *(f"line {index}" for index in range(150)), at_ms=SINCE_MS)
     told = together(*jobs)
-    assert all(lines[0].startswith("(50 lines are left out here") for lines in told[:50])
-    assert all(lines[-1] == "algo-1: line 149" and len(lines) == 101 for lines in told[:50])
+    assert all(lines[0].startswith("(130 lines are left out here") for lines in told[:50])
+    assert all(lines[-1] == "algo-1: line 149" and len(lines) == 21 for lines in told[:50])
     assert told[50:] == [[]] * 50
 
 

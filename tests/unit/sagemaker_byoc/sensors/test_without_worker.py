@@ -6,8 +6,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import DAG, Asset, task, task_group
+from airflow.sdk import DAG, Asset, Param, task, task_group
+from jinja2 import Undefined
 
+from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
 from sagemaker_byoc.sensors.training_job import TrainingJobSensor
 
@@ -56,7 +58,7 @@ def test_the_result_of_another_task_is_taken_in_the_triggerer() -> None:
     """There an XCom needs its map index, or Airflow refuses the question and the wait hangs."""
     waiting = sensor(training_job_name=create())
     template = rendered_there(waiting)["training_job_name"]
-    assert template == "{{ ti.xcom_pull(task_ids='create', key='return_value', map_indexes=-1) }}"
+    assert template == "{{ ti.xcom_pull(task_ids='create', key='return_value', map_indexes=-1) | default('', true) }}"
     assert waiting.upstream_task_ids == {"create"}, "the dependency stays"
 
 
@@ -92,6 +94,8 @@ def test_templates_of_settings_and_dates_are_rendered_in_the_triggerer(template:
         "{{ my_macro(ds) }}",
         "{{ ds | my_filter }}",
         "{{ unclosed",
+        "{% include 'name.txt' %}",
+        "{{ dag_run.consumed_asset_events }}",
     ],
 )
 def test_templates_that_only_a_worker_can_render_bring_a_worker(template: str) -> None:
@@ -111,7 +115,7 @@ def test_outlets_need_a_worker_at_both_ends() -> None:
     """The triggerer emits no asset event."""
     waiting = sensor(outlets=[Asset("s3://bucket/model")])
     assert not waiting.start_from_trigger
-    assert waiting._trigger_fields()["ends_task_on"] == []
+    assert waiting.trigger_fields()["ends_task_on"] == []
 
 
 @pytest.mark.parametrize("hook", ["pre_execute", "on_execute_callback"])
@@ -122,7 +126,12 @@ def test_what_is_to_happen_before_the_wait_needs_a_worker(hook: str) -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    [{"post_execute": lambda *_: None}, {"do_xcom_push": False}, {"multiple_outputs": True}],
+    [
+        {"post_execute": lambda *_: None},
+        {"do_xcom_push": False},
+        {"multiple_outputs": True},
+        {"on_success_callback": lambda *_: None},
+    ],
 )
 def test_what_is_to_happen_after_the_wait_needs_a_worker(setting: dict[str, Any]) -> None:
     """The wait begins without one all the same."""
@@ -171,3 +180,95 @@ def test_the_result_of_a_mapped_task_gets_a_worker() -> None:
 
     assert not sensor(training_job_name=one.expand(name=["a", "b"])).start_from_trigger
     assert not sensor(task_id="second", training_job_name=create().map(str.upper)).start_from_trigger
+
+
+def test_a_result_that_is_mapped_over_needs_a_worker() -> None:
+    """Only a worker says how many items it has."""
+    waiting = sensor()
+    assert waiting.trigger_fields()["ends_task_on"] == ["success", "failure"]
+    one_of.expand(item=waiting.output)
+    assert waiting.trigger_fields()["ends_task_on"] == []
+
+
+@task
+def one_of(item: str) -> str:
+    """Stand for a task that is mapped over a result."""
+    return item
+
+
+def test_the_decision_is_made_when_the_dag_is_serialized() -> None:
+    """A cluster policy changes tasks after they were made."""
+    waiting = sensor()
+    assert waiting.start_from_trigger
+    waiting.retries = 3
+    assert rendered_there(waiting)["ends_task_on"] == ["success"]
+    waiting.deferrable = False
+    assert not waiting.start_from_trigger
+
+
+@pytest.mark.parametrize("method", ["execute", "execute_complete", "pre_execute", "post_execute"])
+def test_a_subclass_with_methods_of_its_own_gets_a_worker(method: str) -> None:
+    """Nothing but a worker would call them."""
+    kind = type("Mine", (TrainingJobSensor,), {method: lambda *_: None})
+    waiting = kind(task_id="wait", training_job_name="job")
+    assert not waiting.start_from_trigger
+    assert waiting.trigger_fields()["ends_task_on"] == []
+
+
+def test_a_subclass_that_names_its_job_later_watches_that_job() -> None:
+    """What the constructor was given first does not count."""
+
+    class Mine(TrainingJobSensor):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(training_job_name="placeholder", **kwargs)
+            self.training_job_name = "job"
+
+    assert rendered_there(Mine(task_id="wait"))["training_job_name"] == "job"
+
+
+@pytest.mark.parametrize("where", ["dag", "task"])
+def test_a_param_without_a_value_needs_a_worker(dag: DAG, where: str) -> None:
+    """In the triggerer Airflow lets the whole process die of it."""
+    settings: dict[str, Any] = {}
+    if where == "dag":
+        dag.params["n"] = Param(type="string")
+    else:
+        settings["params"] = {"n": Param(type="string")}
+    assert not sensor(**settings).start_from_trigger
+    assert sensor(task_id="other", params={"n": Param(None, type=["null", "string"])}).start_from_trigger == (
+        where == "task"
+    )
+
+
+@pytest.mark.parametrize("setting", [{"pool": "gpu"}, {"max_active_tis_per_dag": 1}, {"max_active_tis_per_dagrun": 1}])
+def test_a_limit_on_tasks_needs_a_worker(setting: dict[str, Any]) -> None:
+    """The scheduler's way to the triggerer leads past it."""
+    assert not sensor(**setting).start_from_trigger
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"render_template_as_native_obj": True},
+        {"user_defined_filters": {"replace": str}},
+        {"jinja_environment_kwargs": {"trim_blocks": True}},
+        {"template_undefined": Undefined},
+    ],
+)
+def test_a_dag_that_renders_in_its_own_way_needs_a_worker(settings: dict[str, Any]) -> None:
+    """The triggerer does not know that way."""
+    with DAG("unusual", schedule=None, **settings):
+        assert not sensor().start_from_trigger
+
+
+def test_triggerers_with_queues_need_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheduler would give the wait none, so that none of them took it."""
+    monkeypatch.setenv("AIRFLOW__TRIGGERER__QUEUES_ENABLED", "True")
+    assert not sensor().start_from_trigger
+
+
+def test_the_queues_url_may_be_another_tasks_result() -> None:
+    """It is a template field like the others; a wrong one is refused when the file is parsed."""
+    assert "xcom_pull" in rendered_there(sensor(event_queue_url=create()))["event_queue_url"]
+    with pytest.raises(RequestError, match="event_queue_url"):
+        sensor(task_id="other", event_queue_url="state-changes")

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+from jinja2 import UndefinedError
 
+from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.training_job_end import give_up
+from sagemaker_byoc.sensors.endpoint import EndpointSensor
+from sagemaker_byoc.sensors.training_job import TrainingJobSensor
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 from tests.support.airflow_pipe import task_is
@@ -16,7 +21,7 @@ from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.fake_logs import FakeLogs
 from tests.support.fake_training import FakeTraining
-from tests.support.task_run import fired, remade
+from tests.support.task_run import TaskRun, fired, remade
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
@@ -170,3 +175,55 @@ def test_the_log_is_not_read_where_nobody_wants_it(aws: FakeAws, training: FakeT
     training.goes_through("job", ("InProgress", "Training"), ("Completed", "Completed"))
     fired(for_job(stream_logs=False))
     assert not aws.asked("FilterLogEvents")
+
+
+@pytest.mark.parametrize("field", ["training_job_name", "region_name", "aws_conn_id"])
+def test_a_template_that_nobody_rendered_is_left_to_a_worker(aws: FakeAws, field: str) -> None:
+    """The DAG was changed meanwhile so that its waits begin on a worker, and Airflow renders nothing here any more."""
+    event = fired(for_job(**{field: "{{ ti.xcom_pull(task_ids='create', map_indexes=-1) }}"}, ends_task_on=BOTH))
+    assert type(event) is TriggerEvent
+    assert event.payload == {"begin_again": True}
+    assert not aws.calls
+
+
+def test_a_worker_begins_again_what_nobody_rendered(training: FakeTraining, aws: FakeAws) -> None:
+    """With the templates that it renders itself."""
+    training.ends("job", "Completed")
+    waiting = TrainingJobSensor(task_id="wait", training_job_name="job", aws_conn_id=None)
+    result = waiting.execute_complete(TaskRun().context, {"begin_again": True})
+    assert result["training_job_name"] == "job"
+    FakeEndpoint(aws).exists("InService", "new")
+    deployed = EndpointSensor(task_id="live", endpoint=DEPLOYED, aws_conn_id=None)
+    assert deployed.execute_complete(TaskRun().context, {"begin_again": True})["endpoint_config_name"] == "new"
+
+
+@pytest.mark.parametrize(("try_number", "deleted"), [(1, False), (2, True)])
+def test_the_result_of_an_earlier_try_is_forgotten_when_the_wait_begins(
+    training: FakeTraining, try_number: int, deleted: bool
+) -> None:
+    """A worker's start would have done it; a wait that fails after a clear would leave the old model's name."""
+    training.ends("job", "Failed")
+    waiting = of_task(for_job(ends_task_on=BOTH), task=SimpleNamespace(template_ext=(), start_trigger_args=None))
+    waiting._task_instance.try_number = try_number
+    with task_is("deferred") as pipe:
+        fired(waiting)
+    asked = [type(call.args[0]).__name__ for call in pipe.send.call_args_list]
+    assert ("DeleteXCom" in asked) is deleted
+
+
+def test_a_template_that_names_nothing_known_fails_in_the_triggerer_too() -> None:
+    """As empty text it would be another job's name, or another region."""
+    for waiting in (for_job(), for_endpoint()):
+        with pytest.raises(UndefinedError, match="regoin"):
+            waiting.get_template_env().from_string("{{ params.regoin }}").render(params={})
+
+
+@pytest.mark.parametrize("status", ["Stopping", "Stopped"])
+def test_a_job_that_is_being_stopped_when_its_time_is_over_is_not_paid_for_again(
+    training: FakeTraining, status: str
+) -> None:
+    """Whoever stopped it: a retry would make another one."""
+    training.ends("job", status)
+    told, stopped = give_up(AwsConnection(None), "job", "the timeout of 5 s", stop=True)
+    assert stopped
+    assert "is being stopped" in told

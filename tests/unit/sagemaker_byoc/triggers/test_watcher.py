@@ -13,16 +13,19 @@ import pytest
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.triggers import watcher as module
-from sagemaker_byoc.triggers.watcher import Watcher, watching
+from sagemaker_byoc.triggers.watcher import Budgets, Watcher, watching
 from tests.support.fake_aws import AwsSays, FakeAws
+from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.fake_training import FakeTraining
 from tests.support.virtual_time import run_in_virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from sagemaker_byoc.endpoint_status import EndpointLook
     from sagemaker_byoc.training_job_status import TrainingJobLook
 
 CONNECTION = AwsConnection(aws_conn_id=None)
@@ -52,7 +55,7 @@ class Waits:
         self._training = training
         began_at = asyncio.get_running_loop().time()
         self.clock: Callable[[], float] = lambda: asyncio.get_running_loop().time() - began_at
-        self.watcher: Watcher[TrainingJobLook] = Watcher(TrainingJobHook(CONNECTION), self.clock)
+        self.watcher: Watcher[TrainingJobLook] = Watcher(TrainingJobHook(CONNECTION), Budgets(self.clock), self.clock)
         self.log = mock.Mock()
         self.ended: dict[str, float] = {}
         self.task = asyncio.create_task(self.watcher.run())
@@ -166,7 +169,7 @@ def test_two_waits_for_one_job_share_its_looks(aws: FakeAws, training: FakeTrain
 def test_each_list_begins_where_the_one_before_was_answered_by_the_clock_of_aws(
     aws: FakeAws, training: FakeTraining
 ) -> None:
-    """Our own clock may be wrong; it counts for the first list only, which goes back an hour."""
+    """Our own clock may be wrong; it counts for the first list only, which goes back a quarter of an hour."""
     aws.date = datetime(2031, 5, 1, 12, 0, tzinfo=timezone.utc)
 
     async def scenario() -> None:
@@ -174,8 +177,8 @@ def test_each_list_begins_where_the_one_before_was_answered_by_the_clock_of_aws(
         waits.begin("job")
         await asyncio.sleep(8)
         first, second = (asked["LastModifiedTimeAfter"] for asked in aws.asked("ListTrainingJobs")[:2])
-        assert abs(datetime.now(timezone.utc) - timedelta(hours=1) - first) < timedelta(minutes=1)
-        assert second == datetime(2031, 5, 1, 11, 59, 30, tzinfo=timezone.utc)
+        assert abs(datetime.now(timezone.utc) - timedelta(minutes=15) - first) < timedelta(minutes=1)
+        assert second == datetime(2031, 5, 1, 11, 59, 45, tzinfo=timezone.utc)
 
     passing(scenario)
 
@@ -234,7 +237,7 @@ def test_without_the_right_to_list_each_job_is_looked_at_in_turn(aws: FakeAws, t
         await asyncio.sleep(60)
         assert len(aws.asked("ListTrainingJobs")) == 1
         assert len(waits.warnings) == 3
-        assert "Grant sagemaker:ListTrainingJobs" in waits.warnings[0]
+        assert "grant sagemaker:ListTrainingJobs" in waits.warnings[0]
         assert "not authorized to list" in waits.warnings[0]
         assert len(aws.asked("DescribeTrainingJob")) <= 100 * module.NET_LOOKS_PER_SECOND + 3
         aws.on("ListTrainingJobs", training.list_jobs)
@@ -337,6 +340,100 @@ def test_a_hint_brings_a_look_at_once(aws: FakeAws, training: FakeTraining) -> N
         assert waits.clock() - hinted_at < 0.5
 
     passing(scenario)
+
+
+def test_a_list_of_many_pages_holds_up_no_end(aws: FakeAws, training: FakeTraining) -> None:
+    """Looks go on while it is read: what a page or a hint tells is looked at before the next page is asked for."""
+    others = {f"other-{number}": {**JOB, "TrainingJobName": f"other-{number}"} for number in range(30)}
+    for job in others.values():
+        training.create(**job)
+
+    def paged(**request: Any) -> dict[str, Any]:
+        page = int(request.get("NextToken", 0))
+        jobs = training.list_jobs()["TrainingJobSummaries"]
+        shown = [job for job in jobs if job["TrainingJobName"] not in others] if page == 0 else []
+        return {"TrainingJobSummaries": shown, **({"NextToken": str(page + 1)} if page < 20 else {})}
+
+    aws.on("ListTrainingJobs", paged)
+
+    async def scenario() -> None:
+        waits = Waits(training)
+        listed, hinted = waits.begin("listed", "hinted")
+        await asyncio.sleep(30)
+        training.ends("hinted", "Completed")
+        waits.watcher.hasten("hinted")
+        began_at = waits.clock()
+        await hinted
+        assert waits.clock() - began_at < 1
+        training.ends("listed", "Completed")
+        await listed
+        assert waits.clock() - began_at < 30, "a list of 21 pages takes 21 s, and the next one's first page tells"
+
+    passing(scenario)
+
+
+def test_a_hint_during_a_look_brings_another_look(aws: FakeAws, training: FakeTraining) -> None:
+    """The one that is under way may have been answered before the end."""
+    aws.on("ListTrainingJobs", {"TrainingJobSummaries": []})
+
+    async def scenario() -> None:
+        waits = Waits(training)
+        (task,) = waits.begin("job")
+
+        def describe(**request: Any) -> dict[str, Any]:
+            answer = dict(training.describe(**request))
+            if training.jobs["job"]["TrainingJobStatus"] != "Completed":
+                training.ends("job", "Completed")
+                waits.watcher.hasten("job")
+            return answer
+
+        aws.on("DescribeTrainingJob", describe)
+        await task
+        assert waits.clock() < 3
+
+    passing(scenario)
+
+
+def test_a_hint_does_not_shorten_the_pause_after_an_end_that_has_to_be_seen_twice(aws: FakeAws) -> None:
+    """AWS may show an endpoint as it was before an update for a moment, and events may come in that moment."""
+    endpoint = FakeEndpoint(aws)
+    endpoint.exists("InService", "old")
+
+    async def scenario() -> None:
+        clock = asyncio.get_running_loop().time
+        watcher: Watcher[EndpointLook | None] = Watcher(EndpointHook(CONNECTION), Budgets(clock), clock)
+        task = asyncio.create_task(watcher.run())
+        with watcher.wait("iris", 5.0) as wait:
+            began_at, log = clock(), mock.Mock()
+            await wait.look(log)
+            for _ in range(3):
+                watcher.hasten("iris")
+            await wait.look(log)
+            assert clock() - began_at >= 4
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    passing(scenario)
+
+
+def test_waits_that_follow_each_other_share_one_budget(aws: FakeAws, training: FakeTraining) -> None:
+    """A new watch does not begin with calls of its own."""
+
+    async def scenario() -> None:
+        for number in range(30):
+            training.create(TrainingJobName=f"job-{number}", **JOB)
+            training.ends(f"job-{number}", "Completed")
+            with watching(f"job-{number}", CONNECTION, TrainingJobHook, **SETTINGS) as wait:
+                await wait.look(mock.Mock())
+            await asyncio.sleep(0)
+        clock = asyncio.get_running_loop().time()
+        assert len(aws.asked("ListTrainingJobs")) <= module.LIST_BURST + clock * module.LISTS_PER_SECOND + 1
+
+    with (
+        mock.patch.dict(module._budgets, clear=True),
+        mock.patch.object(Budgets.__init__, "__defaults__", (lambda: asyncio.get_running_loop().time(),)),
+    ):
+        passing(scenario)
 
 
 def test_a_fault_of_our_own_ends_the_waits_instead_of_leaving_them_for_ever(training: FakeTraining) -> None:
