@@ -12,7 +12,7 @@ BENCH := PYTHONPATH=plugins:include:. $(VENV)/bin/python -W ignore
 PYTEST := $(VENV)/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-unit test-container test-integration test-docker test-compose test-e2e test-kill lint format bench wheel lock clean setup setup-container setup-stock
+.PHONY: help run ui test test-unit test-container test-integration test-docker test-compose test-e2e test-kill test-bench lint format bench wheel lock clean setup setup-container setup-stock
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -32,7 +32,7 @@ setup-container:
 setup-stock:
 	@"$(PYTHON)" include/local_stack/bootstrap.py $(STOCK_VENV) $(STOCK_REQUIREMENTS)
 
-test: test-unit test-container test-integration test-docker test-e2e ## all tests but those of Compose and of kills, the quick ones first
+test: test-unit test-container test-integration test-docker test-e2e ## all tests but those of Compose, kills and benchmarks, the quick ones first
 
 test-unit: setup ## rules and logic, no socket: seconds
 	$(PYTEST) tests/unit --ignore=tests/unit/container
@@ -41,7 +41,7 @@ test-container: setup-container ## the training and serving programs, really run
 	$(CONTAINER_VENV)/bin/python -m pytest tests/unit/container
 
 test-integration: setup ## provider and local AWS over HTTP, real processes: minutes
-	$(PYTEST) tests/integration tests/engines -m "not docker"
+	$(PYTEST) tests/integration tests/engines -m "not docker" --ignore=tests/integration/benchmarks/test_waiting.py
 
 test-docker: setup ## a real Docker engine and registry; skipped without them, unless REQUIRE_DOCKER=1
 	$(PYTEST) tests/docker tests/engines -m docker
@@ -54,6 +54,9 @@ test-e2e: setup ## real Airflow, real container: minutes
 
 test-kill: setup ## what each kind of kill does, with schedulers and triggerers that crash: minutes
 	$(PYTEST) tests/e2e/test_kill.py
+
+test-bench: setup ## that the benchmarks of waits run, in their smallest size: minutes
+	$(PYTEST) tests/integration/benchmarks/test_waiting.py
 
 lint: setup setup-container ## style, types, direction of imports, Dockerfiles, shell scripts, CloudFormation
 	$(VENV)/bin/ruff check .

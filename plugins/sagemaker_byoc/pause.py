@@ -10,18 +10,18 @@ import random
 __all__ = ["JITTER", "LONGEST_PAUSE_SECONDS", "pause_seconds"]
 
 JITTER = 0.2
-"""Share by which a pause varies, so that those that began together do not go on asking together."""
+"""Share by which a pause is shorter at most, so that those that began together do not go on asking together."""
 
 LONGEST_PAUSE_SECONDS = 120.0
 """What failures make a pause grow to, unless it was longer to begin with."""
 
 
 def pause_seconds(interval_seconds: float, failures: int = 0) -> float:
-    """Return the pause before the next look, varied by a fifth.
+    """Return the pause before the next look, or up to a fifth less.
 
     :param interval_seconds: between two looks that succeed
     :param failures: how many looks in a row have failed; each doubles the pause, up to two minutes
     """
     longest = max(LONGEST_PAUSE_SECONDS, interval_seconds)
     pause = min(interval_seconds * 2.0 ** min(failures, 16), longest)
-    return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, hides nothing
+    return pause * random.uniform(1 - JITTER, 1)  # noqa: S311 - spreads load, hides nothing

@@ -40,7 +40,7 @@ class EndpointTrigger(BaseTrigger):
     :param endpoint_config_name: fire at once when this configuration is live; another one must be seen twice in a row,
         since AWS may answer with the state from before an update that was accepted a moment ago
     :param previous_endpoint_config_name: what was live before
-    :param poll_interval_seconds: pause between two looks at what has changed, varied by a fifth; waits of one
+    :param poll_interval_seconds: pause between two looks at what has changed, or up to a fifth less; waits of one
         connection share the looks, and the shortest pause counts
     :param event_queue_url: SQS queue with news of state changes, for a look at once
     :param log_lines: how many of the containers' last lines a failure shows

@@ -41,7 +41,7 @@ class TrainingJobTrigger(BaseTrigger):
     The parameters that are template fields of ``TrainingJobSensor`` have the names that they have there, since Airflow
     renders them here when the wait began without a worker.
 
-    :param poll_interval_seconds: pause between two looks at what has changed, varied by a fifth; waits of one
+    :param poll_interval_seconds: pause between two looks at what has changed, or up to a fifth less; waits of one
         connection share the looks, and the shortest pause counts
     :param event_queue_url: SQS queue with news of state changes, for a look at once
     :param stop_on_kill: stop the job when a person clears, fails or marks the waiting task; Airflow does not tell a

@@ -32,7 +32,7 @@ class Watch(Generic[Seen]):
     own timeout ends the wait.
 
     :param done: says whether what was seen ends the wait
-    :param interval_seconds: pause between two looks that succeed, varied by a fifth
+    :param interval_seconds: pause between two looks that succeed, or up to a fifth less
     """
 
     def __init__(
