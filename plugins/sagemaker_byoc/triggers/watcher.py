@@ -128,8 +128,10 @@ class Watcher(Generic[Seen]):
         if name not in self._waits:
             self._waits[name] = []
             self._names.add(name)
+            self._wake.set()
+        else:
+            self.hasten(name)
         self._waits[name].append(wait)
-        self.hasten(name)
         try:
             yield wait
         finally:
@@ -139,6 +141,7 @@ class Watcher(Generic[Seen]):
                 self._names.drop(name)
                 self._failed_looks.pop(name, None)
                 self._settled_until.pop(name, None)
+                self._hastened.discard(name)
 
     def hasten(self, name: str) -> None:
         """Look at a resource at once, since something is said to have happened to it.

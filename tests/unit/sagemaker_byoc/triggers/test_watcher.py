@@ -133,6 +133,23 @@ def test_a_new_wait_is_looked_at_once_and_at_a_bounded_pace(aws: FakeAws, traini
     passing(scenario)
 
 
+def test_a_crowd_of_new_waits_does_not_delay_the_end_of_an_old_one(aws: FakeAws, training: FakeTraining) -> None:
+    """What ended is looked at before what nobody has looked at yet."""
+
+    async def scenario() -> None:
+        waits = Waits(training)
+        (old,) = waits.begin("old")
+        await asyncio.sleep(20)
+        waits.begin(*(f"new-{number}" for number in range(200)))
+        await asyncio.sleep(0.1)
+        training.ends("old", "Completed")
+        began_at = waits.clock()
+        await old
+        assert waits.clock() - began_at < 8
+
+    passing(scenario)
+
+
 def test_an_end_is_seen_with_the_next_list(aws: FakeAws, training: FakeTraining) -> None:
     """Only the job that ended is looked at, and its wait alone ends."""
 
