@@ -19,18 +19,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stage import Side, until
+from stage import Side, prepared_airflow, until
 from worker_watch import watched_workers
 
 from local_stack.airflow_api import AirflowApi
-from local_stack.home import CHECKOUT
-from local_stack.port import free_port
-from local_stack.process import Processes
-from local_stack.stack import all_healthy, prepare_database
+from local_stack.stack import all_healthy
 from tests.support.process_cloud import ProcessCloud, process_cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from local_stack.process import Processes
 
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 BUCKET = "benchmark"
@@ -133,27 +132,16 @@ def measure(name: str, cloud: ProcessCloud, params: dict[str, str], rounds: int)
 @contextmanager
 def running_airflow(side: Side, aws_endpoint: str, dag_id: str) -> Iterator[Airflow]:
     """Run a side's whole Airflow until the block ends."""
-    home = side.home
-    with home.locked():
-        processes = Processes(home.processes, home.logs)
-        processes.reap()
-        home.clear()
-        (home.root / "no-plugins").mkdir(exist_ok=True)
-        port = free_port(0)
-        environment = side.environment(aws_endpoint, port, {})
-        prepare_database(home, environment)
-        try:
-            for part in PARTS:
-                processes.start(part, side.part_command(part, port), environment, CHECKOUT)
-            api = AirflowApi(environment["AIRFLOW__API__BASE_URL"])
-            until(lambda: all_healthy(api.health()), processes)
-            api.log_in()
-            until(lambda: api.has_dag(dag_id) or api.import_errors(), processes)
-            if api.import_errors():
-                raise SystemExit(f"a DAG does not import: {api.import_errors()}")
-            yield Airflow(api, processes)
-        finally:
-            processes.stop()
+    with prepared_airflow(side, aws_endpoint, {}) as airflow:
+        for part in PARTS:
+            airflow.start(part)
+        api = AirflowApi(airflow.environment["AIRFLOW__API__BASE_URL"])
+        until(lambda: all_healthy(api.health()), airflow.processes)
+        api.log_in()
+        until(lambda: api.has_dag(dag_id) or api.import_errors(), airflow.processes)
+        if api.import_errors():
+            raise SystemExit(f"a DAG does not import: {api.import_errors()}")
+        yield Airflow(api, airflow.processes)
 
 
 def report(runs: dict[str, list[Run]]) -> None:

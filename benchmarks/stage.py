@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["EdgeClient", "Side", "Triggerer", "running_edge", "running_triggerer", "until"]
+__all__ = ["EdgeClient", "Side", "Triggerer", "prepared_airflow", "running_edge", "running_triggerer", "until"]
 
 BENCHMARKS = CHECKOUT / "benchmarks"
 HOMES = CHECKOUT / ".local" / "benchmarks"
@@ -186,6 +186,40 @@ def running_triggerer(
 
     :param settings: of Airflow, as ``SECTION__KEY``
     """
+    capacity = {"TRIGGERER__CAPACITY": str(len(names) + ROOM)}
+    with prepared_airflow(side, edge.url, {**capacity, **(settings or {})}) as airflow:
+        probe = side.home.logs / "lags"
+        defer(side, airflow.environment, {"names": names, "probe": str(probe)})
+        airflow.start("triggerer")
+        until(probe.exists, airflow.processes)
+        process = psutil.Process(airflow.processes.running["triggerer"].pid)
+        yield Triggerer(side, airflow.environment, process, probe)
+
+
+@dataclass(frozen=True)
+class PreparedAirflow:
+    """A side's Airflow with an empty database, of which nothing runs that was not started.
+
+    :param port: of the API server
+    :param environment: of every part
+    """
+
+    side: Side
+    port: int
+    environment: dict[str, str]
+    processes: Processes
+
+    def start(self, part: str) -> None:
+        """Start a part, for example ``triggerer``."""
+        self.processes.start(part, self.side.part_command(part, self.port), self.environment, CHECKOUT)
+
+
+@contextmanager
+def prepared_airflow(side: Side, aws_endpoint: str, settings: Mapping[str, str]) -> Iterator[PreparedAirflow]:
+    """Make a side's home anew, and end whatever was started there with the block.
+
+    :param settings: of Airflow, as ``SECTION__KEY``
+    """
     home = side.home
     with home.locked():
         processes = Processes(home.processes, home.logs)
@@ -193,15 +227,10 @@ def running_triggerer(
         home.clear()
         (home.root / "no-plugins").mkdir(exist_ok=True)
         port = free_port(0)
-        capacity = {"TRIGGERER__CAPACITY": str(len(names) + ROOM)}
-        environment = side.environment(edge.url, port, {**capacity, **(settings or {})})
+        environment = side.environment(aws_endpoint, port, settings)
         prepare_database(home, environment)
-        probe = home.logs / "lags"
-        defer(side, environment, {"names": names, "probe": str(probe)})
         try:
-            processes.start("triggerer", side.part_command("triggerer", port), environment, CHECKOUT)
-            until(probe.exists, processes)
-            yield Triggerer(side, environment, psutil.Process(processes.running["triggerer"].pid), probe)
+            yield PreparedAirflow(side, port, environment, processes)
         finally:
             processes.stop()
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import random
 
-__all__ = ["JITTER", "LONGEST_PAUSE_SECONDS", "pause_seconds"]
+__all__ = ["DENIED_SECONDS", "JITTER", "LONGEST_PAUSE_SECONDS", "pause_seconds"]
 
 JITTER = 0.2
 """Share by which a pause is shorter at most, so that those that began together do not go on asking together."""
+
+DENIED_SECONDS = 600.0
+"""How long nobody asks again after AWS has said that a call is not allowed."""
 
 LONGEST_PAUSE_SECONDS = 120.0
 """What failures make a pause grow to, unless it was longer to begin with."""

@@ -91,8 +91,8 @@ class AwsConnection:
         return conform(request, shape, field=field)
 
     def serialize(self) -> dict[str, Any]:
-        """Return the parameters as plain JSON, for a trigger to carry."""
-        return asdict(self)
+        """Return the parameters by name, for a trigger to carry; the values are those of the connection itself."""
+        return dict(vars(self))
 
     @property
     def key(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sagemaker_byoc.console import log_url
 from sagemaker_byoc.log_progress import LogProgress
+from sagemaker_byoc.pause import DENIED_SECONDS
 from sagemaker_byoc.retry import aws_code
 from sagemaker_byoc.training_job_status import LOG_GROUP
 from sagemaker_byoc.training_log import TrainingLines
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from sagemaker_byoc.training_log import LogEvent
 
 __all__ = [
-    "DENIAL_SECONDS",
     "JobLog",
     "NewLines",
     "denial",
@@ -34,9 +34,6 @@ __all__ = [
     "read_group",
     "second_look_seconds",
 ]
-
-DENIAL_SECONDS = 600.0
-"""How long nobody asks again after AWS has said that it is not allowed."""
 
 MOST_LINES = 200
 """Of one job at one look; looks are five seconds apart, so these are 40 lines a second."""
@@ -198,6 +195,6 @@ def denial(error: BaseException) -> str:
     return (
         "The container's log cannot be shown here: logs:FilterLogEvents is not allowed on "
         f"arn:aws:logs:REGION:ACCOUNT:log-group:{LOG_GROUP}. Allow it to this connection, or turn this off with "
-        f"stream_logs=False. The wait itself goes on; next attempt in {DENIAL_SECONDS / 60:.0f} min. "
+        f"stream_logs=False. The wait itself goes on; next attempt in {DENIED_SECONDS / 60:.0f} min. "
         f"AWS says: {error}"
     )

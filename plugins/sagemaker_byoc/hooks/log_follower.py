@@ -9,8 +9,9 @@ import time
 from typing import TYPE_CHECKING
 
 from sagemaker_byoc.call_pace import CallPace
-from sagemaker_byoc.hooks.job_log import DENIAL_SECONDS, JobLog, denial, is_denied, read_each, second_look_seconds
+from sagemaker_byoc.hooks.job_log import JobLog, denial, is_denied, read_each, second_look_seconds
 from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.pause import DENIED_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,7 +81,7 @@ class LogFollower:
             if not self._denied:
                 self._log.warning("%s", denial(error))
             self._denied = True
-            return DENIAL_SECONDS
+            return DENIED_SECONDS
         pause = self._pace.after_failure()
         if self._pace.failures == 1:
             self._log.warning("The container's log could not be read, it will be tried again: %s", error)

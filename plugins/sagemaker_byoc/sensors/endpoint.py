@@ -19,8 +19,7 @@ from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_end import finish
 from sagemaker_byoc.links import EndpointLink, LogLink, push_endpoint
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.sensors.without_worker import DecidedLate, ends_in_triggerer, longest_wait, start_args
-from sagemaker_byoc.state_change import check_queue_url
+from sagemaker_byoc.sensors.without_worker import DecidedLate, check_queue, ends_in_triggerer, first_limit, start_args
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 
 if TYPE_CHECKING:
@@ -109,8 +108,7 @@ class EndpointSensor(BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        if isinstance(event_queue_url, str) and event_queue_url and "{" not in event_queue_url:
-            check_queue_url(event_queue_url)
+        check_queue(event_queue_url)
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer, or look again and again from here."""
@@ -156,8 +154,7 @@ class EndpointSensor(BaseSensorOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as error:
             name = self._goal.endpoint_name
-            limit = longest_wait(self)
-            word = "execution_timeout" if limit == self.execution_timeout else "timeout"
+            word, limit = first_limit(self)
             message = f"Endpoint {name} was not ready after {limit} ({word}). Its deployment goes on."
             raise AirflowSensorTimeout(message) from error
 
@@ -169,7 +166,7 @@ class EndpointSensor(BaseSensorOperator):
 
     def _defer(self) -> None:
         trigger = EndpointTrigger(**self.trigger_fields())
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=longest_wait(self))
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=first_limit(self)[1])
 
     def trigger_fields(self) -> dict[str, Any]:
         """Return what the trigger is made of."""
@@ -177,10 +174,7 @@ class EndpointSensor(BaseSensorOperator):
             "endpoint": self.endpoint,
             "endpoint_config_name": self.endpoint_config_name,
             "previous_endpoint_config_name": self.previous_endpoint_config_name,
-            "aws_conn_id": self.aws_conn_id,
-            "region_name": self.region_name,
-            "verify": self.verify,
-            "botocore_config": self.botocore_config,
+            **self._connection.serialize(),
             "poll_interval_seconds": self.poll_interval_seconds,
             "event_queue_url": self.event_queue_url,
             "log_lines": self.log_lines,

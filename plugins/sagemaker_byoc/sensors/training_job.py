@@ -25,8 +25,7 @@ from sagemaker_byoc.hooks.training_job_end import JobStory, give_up, judge, rais
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.sensors.without_worker import DecidedLate, ends_in_triggerer, longest_wait, start_args
-from sagemaker_byoc.state_change import check_queue_url
+from sagemaker_byoc.sensors.without_worker import DecidedLate, check_queue, ends_in_triggerer, first_limit, start_args
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 from sagemaker_byoc.triggers.watch import Watch
 
@@ -113,8 +112,7 @@ class TrainingJobSensor(BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        if isinstance(event_queue_url, str) and event_queue_url and "{" not in event_queue_url:
-            check_queue_url(event_queue_url)
+        check_queue(event_queue_url)
         self._waiting_as: Any = None
         self._watch: Watch[TrainingJobLook] | None = None
 
@@ -175,16 +173,13 @@ class TrainingJobSensor(BaseSensorOperator):
 
     def _defer(self) -> None:
         trigger = TrainingJobTrigger(**self.trigger_fields())
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=longest_wait(self))
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=first_limit(self)[1])
 
     def trigger_fields(self) -> dict[str, Any]:
         """Return what the trigger is made of."""
         return {
             "training_job_name": self.training_job_name,
-            "aws_conn_id": self.aws_conn_id,
-            "region_name": self.region_name,
-            "verify": self.verify,
-            "botocore_config": self.botocore_config,
+            **self._connection.serialize(),
             "poll_interval_seconds": self.poll_interval_seconds,
             "event_queue_url": self.event_queue_url,
             "stop_on_kill": self.stop_on_kill,
@@ -207,9 +202,8 @@ class TrainingJobSensor(BaseSensorOperator):
         """If the error is that the time was over, stop the job where that is wanted and raise it with the facts."""
         if not isinstance(error, AirflowTaskTimeout) and not is_sensor_timeout(error):
             return
-        by_airflow = self.execution_timeout and self.execution_timeout <= timedelta(seconds=self.timeout)
         limit = f"the timeout of {self.timeout:.0f} s"
-        if by_airflow or isinstance(error, AirflowTaskTimeout):
+        if first_limit(self)[0] == "execution_timeout" or isinstance(error, AirflowTaskTimeout):
             limit = f"the execution_timeout of {self.execution_timeout}"
         told, stopped = give_up(self._connection, self.training_job_name, limit, stop=self.stop_on_kill)
         if stopped and isinstance(error, AirflowTaskTimeout):

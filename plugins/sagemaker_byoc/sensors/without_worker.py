@@ -15,14 +15,15 @@ from airflow.sdk.bases.operator import BaseOperator
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from airflow.triggers.base import StartTriggerArgs
 
+from sagemaker_byoc.state_change import check_queue_url
 from sagemaker_byoc.triggers.task_end import FAILURE, SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from airflow.sdk import DAG, BaseSensorOperator
+    from airflow.sdk import DAG, BaseSensorOperator, Param
 
-__all__ = ["DecidedLate", "WorkerFree", "ends_in_triggerer", "longest_wait", "start_args"]
+__all__ = ["DecidedLate", "WorkerFree", "check_queue", "ends_in_triggerer", "first_limit", "start_args"]
 
 NAMES = frozenset(
     {
@@ -49,6 +50,10 @@ FILTERS = frozenset({"ds", "ds_nodash", "ts", "ts_nodash", "ts_nodash_with_tz"})
 
 OWN_METHODS = ("execute", "execute_complete", "poke", "post_execute", "pre_execute", "resume_execution")
 """Methods that a wait without a worker never calls, so that a subclass that brings its own needs one."""
+
+
+_open_params: dict[tuple[str, str], bool] = {}
+"""Whether a param is open, by value and schema as text."""
 
 
 class WorkerNeededError(Exception):
@@ -104,14 +109,16 @@ def start_args(sensor: Any) -> StartTriggerArgs | None:
         trigger_cls=sensor.TRIGGER,
         next_method="execute_complete",
         trigger_kwargs=rendered_there,
-        timeout=longest_wait(sensor),
+        timeout=first_limit(sensor)[1],
     )
 
 
-def longest_wait(sensor: BaseSensorOperator) -> timedelta:
-    """Return after which time Airflow ends the wait in the triggerer: the first of the two limits that a task has."""
-    limits = [timedelta(seconds=sensor.timeout), sensor.execution_timeout]
-    return min(limit for limit in limits if limit is not None)
+def first_limit(sensor: BaseSensorOperator) -> tuple[str, timedelta]:
+    """Return the parameter that limits the wait in the triggerer, of the two that a task has, and its value."""
+    timeout = timedelta(seconds=sensor.timeout)
+    if sensor.execution_timeout is not None and sensor.execution_timeout <= timeout:
+        return "execution_timeout", sensor.execution_timeout
+    return "timeout", timeout
 
 
 def ends_in_triggerer(sensor: BaseSensorOperator) -> list[str]:
@@ -147,6 +154,15 @@ def begins_on_worker(sensor: Any) -> bool:
     return bool(hooks or limits or mapped or context or has_triggerer_queues())
 
 
+def check_queue(event_queue_url: Any) -> None:
+    """Refuse a URL that cannot be one while the DAG's file is parsed; what a task renders is checked when it waits.
+
+    :raises RequestError: it is not the URL of a standard queue
+    """
+    if isinstance(event_queue_url, str) and event_queue_url and "{" not in event_queue_url:
+        check_queue_url(event_queue_url)
+
+
 def has_own_methods(sensor: Any) -> bool:
     """Tell whether somebody's subclass does something of its own, which only a worker would call."""
     ours = ("airflow.sdk.", "sagemaker_byoc.")
@@ -159,16 +175,26 @@ def has_open_param(sensor: Any) -> bool:
     A run without a value for it fails its tasks on workers. In the triggerer Airflow 3.3 lets the whole process die of
     it, and again after each restart.
     """
+    of_dag = [sensor.dag.params] if sensor.has_dag() else []
+    return any(is_open(params.get_param(name)) for params in (*of_dag, sensor.params) for name in params)
+
+
+def is_open(param: Param) -> bool:
+    """Tell whether a param has no valid default; each pair of value and schema is validated once in a process.
+
+    A DAG's file asks several times for each sensor while it is parsed, and a form of a dozen params takes milliseconds.
+    """
     from airflow.sdk.exceptions import ParamValidationError
 
-    of_dag = [sensor.dag.params] if sensor.has_dag() else []
-    try:
-        for params in (*of_dag, sensor.params):
-            for name in params:
-                params.get_param(name).resolve()
-    except ParamValidationError:
-        return True
-    return False
+    key = repr(param.value), repr(param.schema)
+    if key not in _open_params:
+        try:
+            param.resolve()
+        except ParamValidationError:
+            _open_params[key] = True
+        else:
+            _open_params[key] = False
+    return _open_params[key]
 
 
 def is_unusual(dag: DAG) -> bool:

@@ -83,10 +83,7 @@ class EndpointTrigger(BaseTrigger):
                 "endpoint": self.endpoint if isinstance(self.endpoint, str) else dict(self.endpoint),
                 "endpoint_config_name": self.endpoint_config_name,
                 "previous_endpoint_config_name": self.previous_endpoint_config_name,
-                "aws_conn_id": self.aws_conn_id,
-                "region_name": self.region_name,
-                "verify": self.verify,
-                "botocore_config": self.botocore_config,
+                **self.connection.serialize(),
                 "poll_interval_seconds": self.poll_interval_seconds,
                 "event_queue_url": self.event_queue_url,
                 "log_lines": self.log_lines,
@@ -136,7 +133,8 @@ class EndpointTrigger(BaseTrigger):
         endpoint = self._given_endpoint
         if isinstance(endpoint, str) and not self.endpoint_config_name:
             return endpoint, None
-        return self._goal.endpoint_name, self._goal.config_name
+        goal = self._goal
+        return goal.endpoint_name, goal.config_name
 
     @property
     def _given_endpoint(self) -> Any:

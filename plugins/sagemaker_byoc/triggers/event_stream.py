@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import json
 import logging
 import threading
 from contextlib import contextmanager
@@ -77,7 +76,7 @@ class EventStream:
         :raises RequestError: when the URL cannot be that of a standard queue
         """
         check_queue_url(queue_url)
-        key = json.dumps(connection.serialize(), sort_keys=True), queue_url
+        key = connection.key, queue_url
         with _finding_streams:
             if key not in _streams:
                 _streams[key] = cls(EventQueueHook(connection, queue_url), queue_url)

@@ -15,8 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sagemaker_byoc.call_pace import CallBudget, CallPace
-from sagemaker_byoc.hooks.job_log import DENIAL_SECONDS, denial, is_denied, read_each, read_group
+from sagemaker_byoc.hooks.job_log import denial, is_denied, read_each, read_group
 from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.pause import DENIED_SECONDS
 from sagemaker_byoc.triggers.shared import nap
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class SharedLogReader:
     def _failed(self, error: Exception) -> None:
         if is_denied(error):
             self._denial = denial(error)
-            self._blocked_until = self._clock() + DENIAL_SECONDS
+            self._blocked_until = self._clock() + DENIED_SECONDS
             for follower in self._followers:
                 follower.deny(self._denial)
             return

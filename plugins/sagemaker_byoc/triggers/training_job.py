@@ -82,10 +82,7 @@ class TrainingJobTrigger(BaseTrigger):
             "sagemaker_byoc.triggers.training_job.TrainingJobTrigger",
             {
                 "training_job_name": self.training_job_name,
-                "aws_conn_id": self.aws_conn_id,
-                "region_name": self.region_name,
-                "verify": self.verify,
-                "botocore_config": self.botocore_config,
+                **self.connection.serialize(),
                 "poll_interval_seconds": self.poll_interval_seconds,
                 "event_queue_url": self.event_queue_url,
                 "stop_on_kill": self.stop_on_kill,

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sagemaker_byoc.call_pace import CallBudget
-from sagemaker_byoc.pause import pause_seconds
+from sagemaker_byoc.pause import DENIED_SECONDS, pause_seconds
 from sagemaker_byoc.retry import is_permanent, is_throttled
 from sagemaker_byoc.triggers.event_stream import hearing
 from sagemaker_byoc.triggers.shared import nap, sharing
@@ -59,9 +59,6 @@ OVERLAP = timedelta(seconds=15)
 
 OVERLOOKED_AFTER_SECONDS = 60.0
 """When the safety net takes up a name that no list has shown."""
-
-DENIED_FOR_SECONDS = 600.0
-"""How long after a refused list the right to it is tried again."""
 
 WITHOUT_CREDENTIALS = 8
 """Looks in a row without any credentials, about nine minutes, after which a wait breaks off."""
@@ -270,7 +267,7 @@ class Watcher(Generic[Seen]):
         pause, remedy = pause_seconds(self._interval_seconds, self._failed_lists), ""
         if is_permanent(error):
             self._denied, self._net_at = True, self._clock()
-            pause = DENIED_FOR_SECONDS
+            pause = DENIED_SECONDS
             remedy = f" Each is looked at in turn; grant {self._resource.LIST_ACTION} to see ends sooner."
         self._tell_all(f"List {self._failed_lists} in a row failed, the next one is in {pause:.0f} s.{remedy} {error}")
         return pause

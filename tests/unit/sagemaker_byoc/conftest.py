@@ -1,4 +1,4 @@
-"""AWS for the tests of image builds: what reaches it is seen, and what it answers is theirs to say.
+"""AWS for the tests: what reaches it is seen, and what it answers is theirs to say.
 
 And a watch over jobs and endpoints that is in a hurry.
 """
@@ -12,6 +12,7 @@ import pytest
 from sagemaker_byoc.triggers import watcher
 from tests.support.fake_aws import FakeAws, fake_aws
 from tests.support.fake_build import FakeBuild
+from tests.support.fake_logs import FakeLogs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def aws() -> Iterator[FakeAws]:
-    """AWS in which nobody has built anything."""
+    """AWS that answers nothing yet."""
     with fake_aws() as aws:
         yield aws
 
@@ -28,6 +29,12 @@ def aws() -> Iterator[FakeAws]:
 def builds(aws: FakeAws) -> FakeBuild:
     """ECR, S3 and CodeBuild without images."""
     return FakeBuild(aws)
+
+
+@pytest.fixture
+def logs(aws: FakeAws) -> FakeLogs:
+    """CloudWatch Logs in which nobody has written anything."""
+    return FakeLogs(aws)
 
 
 @pytest.fixture(autouse=True)

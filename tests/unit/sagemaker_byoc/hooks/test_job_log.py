@@ -12,29 +12,15 @@ from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.job_log import JobLog, read_each, read_group
 from sagemaker_byoc.hooks.log import LogHook
 from sagemaker_byoc.training_job_status import LOG_GROUP
-from tests.support.fake_aws import LOADER, AwsSays, FakeAws, fake_aws
-from tests.support.fake_logs import FakeLogs
+from tests.support.fake_aws import LOADER, AwsSays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.support.fake_logs import FakeLogs
 
 CONNECTION = AwsConnection(None)
 SINCE = datetime.now(timezone.utc)
 SINCE_MS = round(SINCE.timestamp() * 1000)
 LINK = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/"
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS."""
-    with fake_aws() as aws:
-        yield aws
-
-
-@pytest.fixture
-def logs(aws: FakeAws) -> FakeLogs:
-    """CloudWatch Logs in which nobody has written anything."""
-    return FakeLogs(aws)
 
 
 def job(name: str = "job", *definitions: dict[str, str]) -> JobLog:

@@ -10,12 +10,11 @@ import pytest
 
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.log_follower import LogFollower
-from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
-from tests.support.fake_logs import FakeLogs
+from tests.support.fake_aws import AwsSays
 from tests.support.line_log import LineLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.support.fake_logs import FakeLogs
 
 
 class Clock:
@@ -30,19 +29,6 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
         self.seconds += seconds
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS."""
-    with fake_aws() as aws:
-        yield aws
-
-
-@pytest.fixture
-def logs(aws: FakeAws) -> FakeLogs:
-    """CloudWatch Logs in which nobody has written anything."""
-    return FakeLogs(aws)
 
 
 @pytest.fixture

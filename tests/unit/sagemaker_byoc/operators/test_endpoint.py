@@ -5,28 +5,18 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout, TaskDeferred
 
 from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
-from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_endpoint import CONFIG_ARN, FakeEndpoint
 from tests.support.task_run import TaskRun
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 VARIANT = {"InstanceType": "ml.m5.large", "InitialInstanceCount": "1"}
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS without any endpoint."""
-    with fake_aws() as aws:
-        yield aws
 
 
 @pytest.fixture

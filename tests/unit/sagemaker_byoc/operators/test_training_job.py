@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, TaskDeferred
@@ -12,12 +12,9 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, Tas
 from sagemaker_byoc.errors import TrainingJobFailedError
 from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator, StopTrainingJobOperator
 from tests.support.airflow_pipe import task_is
-from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_training import FakeTraining
 from tests.support.task_run import TaskRun
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/iris@sha256:" + "0" * 64
 CONFIG: dict[str, Any] = {
@@ -35,13 +32,6 @@ CONFIG: dict[str, Any] = {
     "StoppingCondition": {"MaxRuntimeInSeconds": "86400"},
     "Tags": [{"Key": "team", "Value": "vision"}],
 }
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS."""
-    with fake_aws() as aws:
-        yield aws
 
 
 @pytest.fixture

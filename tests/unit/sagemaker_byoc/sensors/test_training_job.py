@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import (
@@ -17,12 +17,9 @@ from airflow.sdk.exceptions import (
 from sagemaker_byoc.errors import RequestError, TrainingJobFailedError, TrainingJobStoppedError
 from sagemaker_byoc.sensors.training_job import TrainingJobSensor
 from tests.support.airflow_pipe import task_is
-from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_training import FakeTraining
 from tests.support.task_run import TaskRun
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 JOB = {
     "TrainingJobName": "job",
@@ -32,13 +29,6 @@ JOB = {
 }
 TIMEOUT = {"error": "Trigger timeout"}
 """What Airflow gives to a task whose trigger's time is over."""
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS."""
-    with fake_aws() as aws:
-        yield aws
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.triggers import log_reader
 from sagemaker_byoc.triggers.log_stream import LogFollow, follow_log
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
-from tests.support.fake_logs import FakeLogs
 from tests.support.line_log import LineLog
 from tests.support.virtual_time import BEGIN_MS, run_in_virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.fake_logs import FakeLogs
 
 CONNECTION = AwsConnection(None)
 SINCE = datetime.fromtimestamp(BEGIN_MS / 1000, timezone.utc)
@@ -34,12 +35,6 @@ def aws() -> Iterator[FakeAws]:
         CONNECTION.client("logs")
         CONNECTION.client("sagemaker")
         yield aws
-
-
-@pytest.fixture
-def logs(aws: FakeAws) -> FakeLogs:
-    """CloudWatch Logs in which nobody has written anything."""
-    return FakeLogs(aws)
 
 
 class Waits:

@@ -6,19 +6,16 @@ import asyncio
 import threading
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
 
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 from tests.support.airflow_pipe import note, task_is
-from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_training import FakeTraining
 from tests.support.task_run import event_of, remade
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 JOB = {
     "TrainingJobName": "job",
@@ -26,13 +23,6 @@ JOB = {
     "ResourceConfig": {},
     "StoppingCondition": {},
 }
-
-
-@pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    """AWS."""
-    with fake_aws() as aws:
-        yield aws
 
 
 @pytest.fixture
