@@ -13,6 +13,7 @@
     ├── EndpointFailedError          the endpoint ended Failed, OutOfService or UpdateRollbackFailed
     ├── EndpointRolledBackError      the endpoint serves again what it served before
     ├── EndpointSupersededError      the endpoint serves what another run asked for
+    ├── EndpointClaimError           AWS does not let the run queue up for the endpoint
     └── SmokeTestError               the endpoint answers, but not well enough
 
 Owns the texts' form, not the facts in them. Knows neither Airflow nor boto3. Every error survives pickling,
@@ -25,6 +26,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "BuildContextError",
+    "EndpointClaimError",
     "EndpointFailedError",
     "EndpointRolledBackError",
     "EndpointSupersededError",
@@ -119,6 +121,10 @@ class EndpointRolledBackError(SageMakerByocError):
 
 class EndpointSupersededError(SageMakerByocError):
     """Another deployment replaced the one that was waited for."""
+
+
+class EndpointClaimError(SageMakerByocError):
+    """The calls are not allowed by which deployments to one endpoint queue up behind each other."""
 
 
 class SmokeTestError(SageMakerByocError):

@@ -30,6 +30,8 @@ class FakeEndpoint:
         aws.on("CreateEndpointConfig", {"EndpointConfigArn": CONFIG_ARN})
         aws.on("DescribeEndpointConfig", self.describe_config)
         aws.on("ListTags", {"Tags": []})
+        aws.on("ListEndpointConfigs", {"EndpointConfigs": []})
+        aws.on("DeleteEndpointConfig", {})
 
     def exists(
         self,

@@ -97,13 +97,24 @@ class EndpointHook:
         """
         return self._change("delete_endpoint", {"EndpointName": endpoint_name})
 
+    def delete_config(self, config_name: str) -> None:
+        """Delete an endpoint configuration; harmless when there is none of that name."""
+        client = self._connection.client("sagemaker")
+        try:
+            client.delete_endpoint_config(EndpointConfigName=config_name)
+        except client.exceptions.ClientError as error:
+            if not _says(error, _ABSENT_CONFIG):
+                raise
+
     def config_tags(self, config_name: str) -> dict[str, str]:
         """Return the tags of an endpoint configuration; none when it does not exist any more."""
         config = self._config(config_name)
-        if config is None:
-            return {}
+        return {} if config is None else self.tags(config["EndpointConfigArn"])
+
+    def tags(self, arn: str) -> dict[str, str]:
+        """Return the tags of an endpoint or of an endpoint configuration."""
         client = self._connection.client("sagemaker")
-        pages = client.get_paginator("list_tags").paginate(ResourceArn=config["EndpointConfigArn"])
+        pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
         return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
     def config_created(self, config_name: str) -> datetime | None:

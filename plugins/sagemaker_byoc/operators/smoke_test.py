@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator
 
 from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.errors import EndpointSupersededError, RequestError, SmokeTestError
+from sagemaker_byoc.hooks.claim import held_until_tested
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.inference import InferenceHook, Reply
@@ -22,6 +23,7 @@ from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.prediction import is_correct, read_predictions
 from sagemaker_byoc.request import as_mapping, require_text
 from sagemaker_byoc.retry import fail_fast
+from sagemaker_byoc.run import RunIdentity
 from sagemaker_byoc.smoke_test import Answer, Limits, SmokeTestReport, number
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ class InvokeSmokeTestOperator(BaseOperator):
     """Ask the endpoint for predictions with known answers; fail if too many are wrong or they come too late.
 
     The records are checked before anything is sent, and their labels are not sent. Below a limit the task fails
-    without a retry, with the wrong answers in its message. The report is the task's XCom in both cases:
+    without a retry, with the wrong answers in its message. Either verdict lets the next run deploy that waits for the
+    endpoint (see ``CreateEndpointOperator``). The report is the task's XCom in both cases:
     ``{"endpoint_name", "variant", "records", "correct", "accuracy", "minimum_accuracy", "maximum_latency_ms",
     "latency_ms": {"p50", "p95", "max"}, "predictions": [{"record", "label", "prediction", "correct"}], "passed"}``.
 
@@ -132,7 +135,8 @@ class InvokeSmokeTestOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask, report and judge."""
-        with fail_fast():
+        run = RunIdentity.of(context)
+        with fail_fast(), held_until_tested(self._connection, run, self.endpoint_name):
             report = self._test(context)
             data = report.as_json(self.maximum_rows_in_table)
             self.log.info("%s\n%s", report.summary(), report.table(self.maximum_rows_in_table))
