@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from airflow.sdk.api.datamodels._generated import DagRunState
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import (
     DagRunStateResult,
     ErrorResponse,
+    GetDagRunState,
     GetXCom,
     OKResponse,
     SetXCom,
@@ -36,7 +38,7 @@ def task_is(
     entry: str = "task",
     noted: dict[str, Any] | None = None,
 ) -> Iterator[mock.Mock]:
-    """Let Airflow say that the task is in a state; None is a task without any, as right after clear.
+    """Let Airflow say that the task is in a state; None is a task without any, as right after clear. All runs go on.
 
     Yields the pipe; its ``xcoms`` hold what was written, its ``state`` may be changed.
 
@@ -50,6 +52,8 @@ def task_is(
             return OKResponse(ok=True)
         if isinstance(question, GetXCom):
             return XComResult(key=question.key, value=pipe.xcoms.get(question.key))
+        if isinstance(question, GetDagRunState):
+            return DagRunStateResult(state=DagRunState.RUNNING)
         return TaskStatesResult(task_states={run_id: {entry: pipe.state}})
 
     pipe = mock.Mock(send=mock.Mock(side_effect=send), asend=mock.AsyncMock(side_effect=send), state=state)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Contender, Turn, claim_name, run_key
@@ -300,6 +300,7 @@ class Account:
 
 
 @given(order=st.lists(st.integers(0, 2), max_size=150), crashes=st.tuples(*[st.integers(0, 1)] * 3))
+@example(order=[0, 0] + [1] * 200, crashes=(0, 0, 0))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_two_runs_never_have_the_endpoint_at_once(order: list[int], crashes: tuple[int, int, int]) -> None:
     """Whatever the order of calls, with runs that end without a word and come back; and all get their turn."""
