@@ -220,14 +220,15 @@ class Turn:
 
     def news(self, standing: Standing) -> str | None:
         """Say who has the endpoint, when that is another one than at the look before."""
-        holder, self._told = self._told, standing.holder
-        if standing.holder in (None, holder):
+        before, self._told = self._told, standing.holder
+        holder, queue = standing.holder, standing.queue
+        if holder is None or holder == before or holder.key in ("", self._contender.key):
             return None
-        queue, run = standing.queue, f"the run {standing.holder.run_id} of {standing.holder.dag_id}"
         ahead = len(queue.ahead_of(self._contender.ticket))
         return (
-            f"Endpoint {queue.endpoint_name} is {run}'s to deploy to, until its smoke test or the run is over; "
-            f"{ahead} of those who wait come first. (Its claim is the endpoint configuration {queue.claim}.)"
+            f"Run {holder.run_id} of {holder.dag_id} has endpoint {queue.endpoint_name} to itself until its smoke test "
+            f"is over, or the run itself; {ahead} of those who wait come before this run. Its claim is the endpoint "
+            f"configuration {queue.claim}."
         )
 
     def has_come(self, standing: Standing) -> bool:

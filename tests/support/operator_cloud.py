@@ -1,14 +1,16 @@
-"""A local AWS that operators reach as they reach AWS: by boto3's own environment variables."""
+"""A local AWS that operators reach as they reach AWS: by boto3's own environment variables; models to deploy there."""
 
 from __future__ import annotations
 
+import itertools
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from sagemaker_byoc.hooks import connection
-from tests.support.process_cloud import ProcessCloud, process_cloud
+from tests.support.process_cloud import ProcessCloud, archive, process_cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.support.local_cloud import LocalCloud
 
-__all__ = ["CLASSIFIER", "operator_cloud", "operators_reach"]
+__all__ = ["CLASSIFIER", "ClassifierAccount", "operator_cloud", "operators_reach"]
 
 CLASSIFIER = """\
 #!/usr/bin/env python3
@@ -55,6 +57,33 @@ ThreadingHTTPServer(address, Handler).serve_forever()
 """
 """A container that calls everything from the model's threshold on long; a threshold below zero keeps it from
 serving."""
+
+
+@dataclass
+class ClassifierAccount:
+    """A local AWS with the classifier's image."""
+
+    cloud: ProcessCloud
+    numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.sagemaker = self.cloud.client("sagemaker")
+        self.cloud.client("s3").create_bucket(Bucket="models")
+        self.role_arn = self.cloud.role("serving", "sagemaker.amazonaws.com")
+        self.image = self.cloud.push("classifier", {"serve": CLASSIFIER})
+
+    def name(self) -> str:
+        """Return an endpoint's name that was not used before."""
+        return f"lengths-{next(self.numbers)}"
+
+    def model(self, threshold: float) -> str:
+        """Make a model that calls everything from the threshold on long."""
+        name = f"model-{next(self.numbers)}"
+        content = archive({"threshold": str(threshold).encode()})
+        self.cloud.client("s3").put_object(Bucket="models", Key=f"{name}/model.tar.gz", Body=content)
+        container = {"Image": self.image, "ModelDataUrl": f"s3://models/{name}/model.tar.gz"}
+        self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=self.role_arn, PrimaryContainer=container)
+        return name
 
 
 @contextmanager

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,8 @@ from sagemaker_byoc.errors import EndpointFailedError, EndpointRolledBackError, 
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
-from tests.support.operator_cloud import CLASSIFIER, operator_cloud
-from tests.support.process_cloud import ProcessCloud, archive
+from tests.support.operator_cloud import ClassifierAccount as Account
+from tests.support.operator_cloud import operator_cloud
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
@@ -28,33 +27,6 @@ RECORDS = [
     {"length": 9, "kind": "long"},
 ]
 REACHED: dict[str, Any] = {"aws_conn_id": None, "poll_interval_seconds": 0.05}
-
-
-@dataclass
-class Account:
-    """A local AWS with the classifier's image."""
-
-    cloud: ProcessCloud
-    numbers: Any = field(default_factory=lambda: itertools.count(1))
-
-    def __post_init__(self) -> None:
-        self.sagemaker = self.cloud.client("sagemaker")
-        self.cloud.client("s3").create_bucket(Bucket="models")
-        self.role_arn = self.cloud.role("serving", "sagemaker.amazonaws.com")
-        self.image = self.cloud.push("classifier", {"serve": CLASSIFIER})
-
-    def name(self) -> str:
-        """Return an endpoint's name that was not used before."""
-        return f"lengths-{next(self.numbers)}"
-
-    def model(self, threshold: float) -> str:
-        """Make a model that calls everything from the threshold on long."""
-        name = f"model-{next(self.numbers)}"
-        content = archive({"threshold": str(threshold).encode()})
-        self.cloud.client("s3").put_object(Bucket="models", Key=f"{name}/model.tar.gz", Body=content)
-        container = {"Image": self.image, "ModelDataUrl": f"s3://models/{name}/model.tar.gz"}
-        self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=self.role_arn, PrimaryContainer=container)
-        return name
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +101,11 @@ def test_a_retry_during_the_deployment_adopts_it(account: Account) -> None:
 
 
 def test_a_second_deployment_waits_for_the_first(account: Account) -> None:
-    """Two runs at once make one update after the other; the first one's sensor tells that it was overtaken."""
+    """Without the queue two runs make one update after the other, and the first one's sensor tells who overtook it."""
     name = account.name()
-    first = create(name, account.model(5))
+    first = create(name, account.model(5), exclusive=False)
     run = TaskRun(run_id="another")
-    second = create(name, account.model(4), run)
+    second = create(name, account.model(4), run, exclusive=False)
     assert run.deferrals
     assert second["previous_endpoint_config_name"] == first["endpoint_config_name"]
     wait(second)

@@ -156,10 +156,11 @@ def test_who_has_the_endpoint_is_told_when_it_changes() -> None:
     queue = queue_of(contender(9, "2030-01-01"), number=4)
     first = turn.news(Standing(queue, Holder("x", "retrain", "monday")))
     assert first is not None
-    for part in ("run monday of retrain", "1 of those who wait", claim_name("iris", 4)):
+    for part in ("Run monday of retrain", "1 of those who wait", claim_name("iris", 4)):
         assert part in first
     assert turn.news(Standing(queue, Holder("x", "retrain", "monday"))) is None
     assert turn.news(Standing(queue)) is None
+    assert turn.news(Standing(queue, Holder(contender(1).key, "retrain", "run-1"))) is None
     assert "tuesday" in str(turn.news(Standing(queue, Holder("y", "retrain", "tuesday"))))
 
 

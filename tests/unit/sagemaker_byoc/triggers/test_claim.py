@@ -211,10 +211,10 @@ def test_the_log_says_once_whose_the_endpoint_is(configs: FakeConfigs, capsys: p
     async def wait() -> None:
         waiting = Waits().begin(1)
         await asyncio.sleep(60)
-        assert capsys.readouterr().out.count("the run holder of retrain") == 1
+        assert capsys.readouterr().out.count("Run holder of retrain") == 1
         HOOK.take(contender(run_of(9), 9), HOOK.look())
         await asyncio.sleep(60)
-        assert capsys.readouterr().out.count(f"the run {run_of(9)} of retrain") == 1
+        assert capsys.readouterr().out.count(f"Run {run_of(9)} of retrain") == 1
         waiting[0].cancel()
 
     in_triggerer(wait())
