@@ -26,7 +26,7 @@ def backfill_runs(stack: Stack) -> list[dict[str, Any]]:
 
 
 def test_three_days_train_on_their_own_partitions(stack: Stack) -> None:
-    """Three days through Airflow's own command give three runs, three jobs and three partitions."""
+    """Three days through Airflow's own command give three runs at once, three jobs and three partitions."""
     typed = command("airflow backfill").split()
     ran = subprocess.run(
         airflow_command(*typed[1:]),
