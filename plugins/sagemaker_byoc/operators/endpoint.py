@@ -147,6 +147,7 @@ class CreateEndpointOperator(BaseOperator):
             if "claim_error" in event:
                 raise EndpointClaimError(event["claim_error"])
             if "error" in event:
+                self._give_up(context)
                 raise EndpointFailedError(event["error"])
         return self._deploy(context, deadline, event.get("claim", claim))
 
@@ -252,6 +253,7 @@ class CreateEndpointOperator(BaseOperator):
         return Contender.of(plan.endpoint_name, key, plan.config, plan.create["Tags"], plan.data_date)
 
     def _give_up(self, context: Context) -> None:
+        """Leave the queue and give the endpoint back, where the task will not go on."""
         if self.exclusive:
             run = RunIdentity.of(context)
             ClaimHook(self._connection, self.endpoint_name).give_up(self._contender(run, self._plan(run)))

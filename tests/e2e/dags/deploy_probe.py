@@ -1,4 +1,4 @@
-"""Two DAGs that deploy a model and test it, to see how their runs get on with each other on one endpoint."""
+"""Three DAGs that deploy a model and test it, to see how their runs get on with each other on one endpoint."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def deploy_and_test() -> None:
     deployed >> wait >> test
 
 
-for dag_id in ("deploy_probe", "another_deploy_probe"):
+for dag_id in ("deploy_probe", "another_deploy_probe", "racing_deploy_probe"):
     with DAG(
         dag_id=dag_id,
         schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),

@@ -169,6 +169,16 @@ def test_an_endpoint_that_is_busy_all_the_same_is_waited_for_with_the_claim(
     assert [name for name in configs.names if "-claim-" in name] == [FIRST]
 
 
+def test_a_wait_for_a_busy_endpoint_that_breaks_off_gives_it_back(endpoint: FakeEndpoint, configs: FakeConfigs) -> None:
+    """The trigger gives up only where no further look would succeed."""
+    endpoint.exists("Updating", "other", keep_tags=True)
+    with pytest.raises(TaskDeferred):
+        operator().execute(replace(MONDAY).context)
+    with pytest.raises(AirflowFailException, match="not authorized"):
+        operator().execute_complete(replace(MONDAY).context, {"error": "not authorized"}, None, 1)
+    assert configs.claims() == []
+
+
 def test_a_claim_that_was_taken_away_is_waited_for_again(endpoint: FakeEndpoint, configs: FakeConfigs) -> None:
     """A person marked the run failed and cleared it: by now another run has the endpoint."""
     endpoint.exists("Updating", "other", keep_tags=True)
