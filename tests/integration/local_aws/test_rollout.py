@@ -184,7 +184,7 @@ def test_linear_steps_follow_one_another(account: HostingAccount) -> None:
         stage = account.stage(name)
         if stage.startswith("Baking") and stage not in seen:
             seen.append(stage)
-        return account.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
+        return bool(account.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService")
 
     wait_until(is_over, "the update is over")
     assert seen == [

@@ -100,16 +100,20 @@ def test_a_shadow_that_fails_or_hangs_is_not_noticed(account: HostingAccount) ->
     assert account.invoke(name) == "production"
 
 
-def test_an_update_brings_a_shadow_of_its_own(account: HostingAccount) -> None:
-    """The old shadow ends with the old fleet, and an update without one leaves none."""
-    name = account.endpoint(shadowed(account, "old"))
-    account.update(name, account.simple_config("new"))
-    endpoint = account.settled(name)
-    count = counted(account, name, "Shadow")
+def test_a_shadow_comes_and_goes_with_its_configuration(account: HostingAccount) -> None:
+    """An update brings the shadow of the new configuration, or none; the old one's instances end."""
+    name = account.endpoint(account.simple_config("alone"))
+    places = account.cloud.state_dir / "endpoints"
+    before = len(list(places.iterdir()))
+    account.update(name, shadowed(account, "beside", InitialInstanceCount=2))
+    beside, with_shadow = account.settled(name), len(list(places.iterdir()))
+    account.update(name, account.simple_config("alone again"))
+    alone = account.settled(name)
 
-    assert account.invoke(name) == "new"
-    assert "ShadowProductionVariants" not in endpoint
-    assert count == 0
+    assert beside["ShadowProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert with_shadow == before + 2
+    assert "ShadowProductionVariants" not in alone
+    assert len(list(places.iterdir())) == before
 
 
 def test_a_shadow_cannot_be_invoked(account: HostingAccount) -> None:
