@@ -144,6 +144,7 @@ class Endpoints:
         variants = self._configs.variants(config_name)
         self._refuse_unless_settled(endpoint, _UPDATABLE)
         self._refuse_same(state, config_name)
+        _refuse_excluded(request)
         kept = _kept_capacities(request, endpoint, variants)
         if config is not None:
             self._refuse_unfit(endpoint, rollout, variants, kept)
@@ -275,6 +276,13 @@ def _refuse_missing(alarms: Alarms) -> None:
         # Guess.
         message = f"Could not find the CloudWatch alarm(s) of AutoRollbackConfiguration: {', '.join(missing)}."
         raise validation(message)
+
+
+def _refuse_excluded(request: Request) -> None:
+    excluded = [item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])]
+    if "DataCaptureConfig" in excluded:
+        # That it is not supported is documented, the wording is a guess.
+        raise validation("VariantPropertyType DataCaptureConfig is not supported.")
 
 
 def _kept_capacities(request: Request, endpoint: Deployment, variants: Sequence[Variant]) -> dict[str, Capacity]:

@@ -351,6 +351,14 @@ def test_what_cannot_be_carried_out_is_refused_at_the_call(
     assert account.sagemaker.describe_endpoint(EndpointName=pair)["EndpointStatus"] == "InService"
 
 
+def test_data_capture_cannot_be_excluded_from_what_is_kept(account: HostingAccount, pair: str) -> None:
+    """The API has the value, AWS does not support it."""
+    excluded = [{"VariantPropertyType": "DataCaptureConfig"}]
+    kept: dict[str, Any] = {"RetainAllVariantProperties": True, "ExcludeRetainedVariantProperties": excluded}
+    refused = refusal(lambda: account.update(pair, config(account, "new"), **kept))
+    assert refused == "ValidationException: VariantPropertyType DataCaptureConfig is not supported."
+
+
 def test_variants_must_fit_the_deployment(account: HostingAccount) -> None:
     """Guardrails need variants of the same names, rolling updates a single one; the default needs neither."""
     name = account.endpoint(config(account, "old", 1))
