@@ -18,10 +18,11 @@ from sagemaker_byoc.errors import EndpointSupersededError, RequestError, SmokeTe
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.inference import InferenceHook
 from sagemaker_byoc.known_record import KnownRecord, encode, read_rows
+from sagemaker_byoc.limit import Limits, count
 from sagemaker_byoc.prediction import is_correct, read_predictions
 from sagemaker_byoc.record_text import is_inline, read_records
 from sagemaker_byoc.request import require_text
-from sagemaker_byoc.smoke_test import Answer, Limits, SmokeTestReport, VariantReport, count
+from sagemaker_byoc.smoke_test import Answer, SmokeTestReport, VariantReport
 
 if TYPE_CHECKING:
     from sagemaker_byoc.hooks.connection import AwsConnection

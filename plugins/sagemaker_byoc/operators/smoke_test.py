@@ -14,15 +14,17 @@ from sagemaker_byoc.errors import RequestError, SmokeTestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.report import ReportFile
 from sagemaker_byoc.hooks.smoke_test import SmokeTest
+from sagemaker_byoc.limit import Limits, count, number
 from sagemaker_byoc.links import EndpointLink, LogLink, push_endpoint
 from sagemaker_byoc.request import as_flag, as_mapping, require_text
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.smoke_test import Limits, SmokeTestReport, count, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
+
+    from sagemaker_byoc.smoke_test import SmokeTestReport
 
 __all__ = ["InvokeSmokeTestOperator"]
 
