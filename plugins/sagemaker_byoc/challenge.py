@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.smoke_test import number
+from sagemaker_byoc.request import finite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,8 +145,18 @@ def _criterion(metric: str, given: Any, field: str) -> Criterion:
             raise RequestError(f"{field}.{member}", facts[member], f"one of the members {', '.join(MEMBERS)}")
     if facts.get("goal") not in GOALS:
         raise RequestError(f"{field}.goal", facts.get("goal"), " or ".join(GOALS))
-    margin = number(f"{field}.margin", facts.get("margin"), missing=0.0)
-    return Criterion(metric, facts["goal"], margin, number(f"{field}.limit", facts.get("limit")))
+    margin, limit = (_number(facts.get(member), f"{field}.{member}") for member in ("margin", "limit"))
+    return Criterion(metric, facts["goal"], margin or 0.0, limit)
+
+
+def _number(given: Any, field: str) -> float | None:
+    """Read a number that a template has turned into text; None for what was left out."""
+    if given is None or str(given).strip() in ("", "None"):
+        return None
+    value = finite(given)
+    if value is None:
+        raise RequestError(field, given, "a number")
+    return value
 
 
 def _value(metrics: Mapping[str, float], metric: str, whose: str) -> float:

@@ -19,7 +19,7 @@ from sagemaker_byoc.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["as_mapping", "conform", "require_text"]
+__all__ = ["as_mapping", "conform", "finite", "require_text"]
 
 FEW = 12
 INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")

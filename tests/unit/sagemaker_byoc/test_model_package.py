@@ -74,7 +74,7 @@ def test_the_container_is_the_jobs_unless_one_is_given() -> None:
 
 
 def test_a_token_is_one_that_aws_takes() -> None:
-    """The same for the same job and group, another for any other, 36 characters of letters, digits and hyphens at most."""
+    """The same for the same job and group, another for any other; at most 36 letters, digits and hyphens."""
     token = client_token("iris", "iris-1")
     assert re.fullmatch(r"[a-zA-Z0-9-]{1,36}", token)
     assert client_token("iris", "iris-1") == token
