@@ -14,7 +14,7 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `ask_for_approval` | waits for a person, if the run was asked to | |
 | `create_endpoint` | creates the endpoint or updates it to the new model | the instances |
 | `wait_for_endpoint` | waits until the new model, and no other, is live | |
-| `smoke_test` | compares the endpoint's answers with the labels | |
+| `smoke_test` | compares the endpoint's answers with the labels; reports in `smoke-test.json` beside the artifact | |
 | `approve_model` | approves the model in the registry, now that it was proven | |
 
 **Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
@@ -102,6 +102,9 @@ def skip_unless_won(context: Context) -> None:
 # triggered without a logical date has none, and takes the day it was triggered on.
 PARTITION = "{{ params.partition or (dag_run.data_interval_start or dag_run.run_after) | ds }}"
 PARTITION_URI = f"s3://{setting('bucket')}/{setting('data_prefix')}/{PARTITION}"
+
+# Where the training job put the model: s3://<bucket>/models/<job>/output.
+ARTIFACT_FOLDER = "{{ ti.xcom_pull(task_ids='wait_for_training')['model_artifacts'].rpartition('/')[0] }}"
 
 
 def channel(name: str) -> dict[str, object]:
@@ -324,6 +327,7 @@ with DAG(
         label_column=setting("label_column"),
         minimum_accuracy="{{ params.minimum_accuracy }}",
         maximum_latency_ms="{{ params.maximum_latency_ms }}",
+        report_uri=f"{ARTIFACT_FOLDER}/smoke-test.json",
     )
 
     approve_model = ApproveModelOperator(task_id="approve_model", model_package=register_model.output)

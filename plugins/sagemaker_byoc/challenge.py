@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.request import finite
+from sagemaker_byoc.limit import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,18 +145,8 @@ def _criterion(metric: str, given: Any, field: str) -> Criterion:
             raise RequestError(f"{field}.{member}", facts[member], f"one of the members {', '.join(MEMBERS)}")
     if facts.get("goal") not in GOALS:
         raise RequestError(f"{field}.goal", facts.get("goal"), " or ".join(GOALS))
-    margin, limit = (_number(facts.get(member), f"{field}.{member}") for member in ("margin", "limit"))
-    return Criterion(metric, facts["goal"], margin or 0.0, limit)
-
-
-def _number(given: Any, field: str) -> float | None:
-    """Read a number that a template has turned into text; None for what was left out."""
-    if given is None or str(given).strip() in ("", "None"):
-        return None
-    value = finite(given)
-    if value is None:
-        raise RequestError(field, given, "a number")
-    return value
+    margin = number(f"{field}.margin", facts.get("margin"), missing=0.0)
+    return Criterion(metric, facts["goal"], margin, number(f"{field}.limit", facts.get("limit")))
 
 
 def _value(metrics: Mapping[str, float], metric: str, whose: str) -> float:

@@ -13,7 +13,8 @@
     ├── EndpointFailedError          the endpoint ended Failed, OutOfService or UpdateRollbackFailed
     ├── EndpointRolledBackError      the endpoint serves again what it served before
     ├── EndpointSupersededError      the endpoint serves what another run asked for
-    └── SmokeTestError               the endpoint answers, but not well enough
+    ├── SmokeTestError               the endpoint does not answer, or not well enough
+    └── CheckerError                 the smoke test's own checker failed, which says nothing about the endpoint
 
 Owns the texts' form, not the facts in them. Knows neither Airflow nor boto3. Every error survives pickling,
 since Airflow moves them between processes.
@@ -25,6 +26,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "BuildContextError",
+    "CheckerError",
     "EndpointFailedError",
     "EndpointRolledBackError",
     "EndpointSupersededError",
@@ -122,4 +124,8 @@ class EndpointSupersededError(SageMakerByocError):
 
 
 class SmokeTestError(SageMakerByocError):
-    """The endpoint's answers are wrong, too slow or not readable."""
+    """The endpoint's answers are wrong, too slow, not readable or not there."""
+
+
+class CheckerError(SageMakerByocError):
+    """The function that was to judge the answers raised an error, or returned what nobody can read."""

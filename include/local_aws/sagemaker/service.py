@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
 from local_aws.sagemaker.endpoint import Endpoints
 from local_aws.sagemaker.endpoint_config import EndpointConfigs
 from local_aws.sagemaker.event import EventPublisher
+from local_aws.sagemaker.fleet_maker import DEFAULT_STARTUP_SECONDS
 from local_aws.sagemaker.model import Models
 from local_aws.sagemaker.model_package import ModelPackages
 from local_aws.sagemaker.model_package_group import ModelPackageGroups

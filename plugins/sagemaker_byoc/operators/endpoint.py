@@ -14,12 +14,12 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
 from sagemaker_byoc.console import endpoint_url
-from sagemaker_byoc.errors import EndpointFailedError, RequestError
+from sagemaker_byoc.errors import EndpointFailedError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.links import EndpointLink
-from sagemaker_byoc.request import as_mapping, require_text
+from sagemaker_byoc.request import as_flag, as_mapping, require_text
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import RunIdentity
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
@@ -51,7 +51,8 @@ class CreateEndpointOperator(BaseOperator):
         the name may be left out and is ``AllTraffic``. ``EndpointConfigName``, if given, is the readable beginning
         of the name
     :param update_config: further members of the UpdateEndpoint request, such as ``DeploymentConfig`` or
-        ``RetainAllVariantProperties`` (templated); they do not apply when the endpoint is created
+        ``RetainAllVariantProperties`` (templated); they do not apply when the endpoint is created. Canary, linear and
+        rolling deployments and the alarms that roll them back are checked by AWS's rules before anything is made
     :param data_date: of the data that the model was trained on, an ISO 8601 date or datetime; a bare date is midnight
         UTC (templated). None is the begin of the run's data interval, else its logical date. It is kept as the tag
         ``data_date`` of the configuration, and a live configuration without that tag is never the newer one
@@ -133,7 +134,7 @@ class CreateEndpointOperator(BaseOperator):
     def _deploy(self, context: Context, deadline: float | None) -> dict[str, Any]:
         with fail_fast():
             hook = EndpointHook(self._connection)
-            plan, deploys_older = self._plan(RunIdentity.of(context)), self._deploys_older()
+            plan, deploys_older = self._plan(RunIdentity.of(context)), as_flag(self.deploy_older, "deploy_older")
             EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
             deployment = Deployment(hook, plan, replace_failed=self.replace_failed)
             while True:
@@ -156,14 +157,6 @@ class CreateEndpointOperator(BaseOperator):
             update_config=as_mapping(self.update_config or {}, "update_config"),
             given_data_date=self.data_date,
         )
-
-    def _deploys_older(self) -> bool:
-        """Read the flag, which a template turns into text."""
-        words = {"true": True, "false": False, "": False, "none": False}
-        try:
-            return words[str(self.deploy_older).strip().lower()]
-        except KeyError as error:
-            raise RequestError("deploy_older", self.deploy_older, "true or false") from error
 
     @property
     def _connection(self) -> AwsConnection:
