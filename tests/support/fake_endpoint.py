@@ -7,10 +7,11 @@ from typing import Any
 
 from tests.support.fake_aws import AwsSays, FakeAws
 
-__all__ = ["CONFIG_ARN", "FakeEndpoint"]
+__all__ = ["CONFIG_ARN", "MODEL_ARN", "FakeEndpoint"]
 
 _ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/iris"
 CONFIG_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint-config/some"
+MODEL_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:model/some"
 _THEN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -29,6 +30,8 @@ class FakeEndpoint:
         aws.on("DeleteEndpoint", self.delete)
         aws.on("CreateEndpointConfig", {"EndpointConfigArn": CONFIG_ARN})
         aws.on("DescribeEndpointConfig", self.describe_config)
+        aws.on("DescribeModel", self.describe_model)
+        aws.on("AddTags", {"Tags": []})
         aws.on("ListTags", {"Tags": []})
 
     def exists(
@@ -78,7 +81,21 @@ class FakeEndpoint:
         return {
             "EndpointConfigName": request["EndpointConfigName"],
             "EndpointConfigArn": CONFIG_ARN,
-            "ProductionVariants": [{"VariantName": "AllTraffic"}],
+            "ProductionVariants": [
+                {"VariantName": "AllTraffic", "ModelName": f"{request['EndpointConfigName']}-model"}
+            ],
+            "CreationTime": _THEN,
+        }
+
+    def describe_model(self, **request: Any) -> dict[str, Any]:
+        """Answer DescribeModel."""
+        container = {"Image": "registry/image@sha256:1", "Environment": {}}
+        return {
+            "ModelName": request["ModelName"],
+            "ModelArn": MODEL_ARN,
+            "PrimaryContainer": container,
+            "ExecutionRoleArn": "arn:aws:iam::123456789012:role/serving",
+            "EnableNetworkIsolation": False,
             "CreationTime": _THEN,
         }
 
