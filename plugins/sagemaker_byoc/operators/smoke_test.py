@@ -1,36 +1,30 @@
 """Asks an endpoint questions whose answers are known.
 
-Owns the order of the steps: read and check the records, ask, report, judge. How answers are read and judged stands in
-``prediction`` and ``smoke_test``.
+Owns the parameters, the report, the verdict and the words about a failure. How the endpoint is asked stands in
+``hooks/smoke_test``.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from sagemaker_byoc.console import endpoint_url
-from sagemaker_byoc.errors import EndpointSupersededError, RequestError, SmokeTestError
+from sagemaker_byoc.errors import SmokeTestError
 from sagemaker_byoc.hooks.connection import AwsConnection
-from sagemaker_byoc.hooks.endpoint import EndpointHook
-from sagemaker_byoc.hooks.inference import InferenceHook, Reply
-from sagemaker_byoc.known_record import KnownRecord, encode, read_csv, read_rows
+from sagemaker_byoc.hooks.smoke_test import SmokeTest
 from sagemaker_byoc.links import EndpointLink
-from sagemaker_byoc.prediction import is_correct, read_predictions
 from sagemaker_byoc.request import as_mapping, require_text
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.smoke_test import Answer, Limits, SmokeTestReport, number
+from sagemaker_byoc.smoke_test import Limits, SmokeTestReport, number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk import Context
 
 __all__ = ["InvokeSmokeTestOperator"]
-
-_MAXIMUM_BODY_BYTES = 6_291_456
-"""Largest body of InvokeEndpoint. Source: the service model of sagemaker-runtime."""
 
 
 class InvokeSmokeTestOperator(BaseOperator):
@@ -145,27 +139,26 @@ class InvokeSmokeTestOperator(BaseOperator):
 
     def _test(self, context: Context) -> SmokeTestReport:
         """Check everything that can be checked, then ask."""
-        require_text(self.endpoint_name, "endpoint_name", "the name of an endpoint that is in service")
         if self.endpoint_config_name is not None:
             require_text(self.endpoint_config_name, "endpoint_config_name", "the configuration to test, or None")
-        limits = self._limits()
-        hook = InferenceHook(self._connection)
-        batches = list(self._batches(self._read(hook, limits)))
-        requests = [self._request(batch) for batch in batches]
+        prepared = self._smoke_test().prepare()
         EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
-        self._check_config()
-        try:
-            for _ in range(self.warm_up_requests):
-                hook.invoke(requests[0])
-            replies = [hook.invoke(request) for request in requests]
-        finally:
-            # Before any verdict: what another model answers, or refuses, says nothing about this one.
-            self._check_config()
-        answers: list[Answer] = []
-        for batch, reply in zip(batches, replies, strict=True):
-            answers += _compare(batch, reply, limits.tolerance, first=len(answers) + 1)
-        times = [reply.milliseconds for reply in replies]
-        return SmokeTestReport(self.endpoint_name, replies[-1].variant, answers, times, limits)
+        return prepared.ask(self.endpoint_config_name)
+
+    def _smoke_test(self) -> SmokeTest:
+        return SmokeTest(
+            self._connection,
+            self.endpoint_name,
+            self.records,
+            self.label_column,
+            limits=self._limits(),
+            content_type=self.content_type,
+            accept=self.accept,
+            warm_up_requests=self.warm_up_requests,
+            batch_size=self.batch_size,
+            target_variant=self.target_variant,
+            invoke_config=as_mapping(self.invoke_config or {}, "invoke_config"),
+        )
 
     def _limits(self) -> Limits:
         return Limits(
@@ -175,65 +168,6 @@ class InvokeSmokeTestOperator(BaseOperator):
             tolerance=number("tolerance", self.tolerance),
         )
 
-    def _check_config(self) -> None:
-        """Refuse to judge a model by the answers of another.
-
-        :raises EndpointSupersededError: the endpoint serves another configuration, or is being given one
-        """
-        if self.endpoint_config_name is None:
-            return
-        look = EndpointHook(self._connection).look(self.endpoint_name)
-        if look is None or look.target_config != self.endpoint_config_name:
-            found = "does not exist any more" if look is None else f"has, or is being given, {look.target_config}"
-            message = (
-                f"Endpoint {self.endpoint_name} {found} instead of {self.endpoint_config_name}: another deployment "
-                "came after this one, so that its answers say nothing about this model."
-            )
-            raise EndpointSupersededError(message)
-
-    def _read(self, hook: InferenceHook, limits: Limits) -> list[KnownRecord]:
-        records = self._parse(hook)
-        if len(records) < limits.minimum_records:
-            raise RequestError(
-                "records", f"{len(records)} records", f"at least minimum_records={limits.minimum_records:g}"
-            )
-        return records
-
-    def _parse(self, hook: InferenceHook) -> list[KnownRecord]:
-        """Read the records; a template of a list arrives as its text."""
-        given: Any = self.records
-        if isinstance(given, str) and given.lstrip().startswith("["):
-            try:
-                given = json.loads(given)
-            except ValueError as error:
-                raise RequestError("records", given[:100], "JSON, when it begins with '['", str(error)) from error
-        if isinstance(given, str) and given:
-            return read_csv(hook.read(given), self.label_column, source=given)
-        if isinstance(given, Sequence) and not isinstance(given, str):
-            return read_rows(given, self.label_column)
-        raise RequestError("records", given, "a path, an s3:// URI or a list of dictionaries")
-
-    def _batches(self, records: list[KnownRecord]) -> Iterator[list[KnownRecord]]:
-        if self.batch_size < 1:
-            raise RequestError("batch_size", self.batch_size, "1 or more")
-        for start in range(0, len(records), self.batch_size):
-            yield records[start : start + self.batch_size]
-
-    def _request(self, batch: list[KnownRecord]) -> dict[str, Any]:
-        body = encode(batch, self.content_type)
-        if len(body) > _MAXIMUM_BODY_BYTES:
-            given = f"{self.batch_size} records of {len(body)} bytes"
-            raise RequestError("batch_size", given, f"requests of at most {_MAXIMUM_BODY_BYTES} bytes")
-        sent = {
-            **as_mapping(self.invoke_config or {}, "invoke_config"),
-            "EndpointName": self.endpoint_name,
-            "ContentType": self.content_type,
-            "Accept": self.accept,
-            "Body": body,
-            **({"TargetVariant": self.target_variant} if self.target_variant else {}),
-        }
-        return self._connection.conform("sagemaker-runtime", "InvokeEndpoint", sent, field="invoke_config")
-
     def _story(self, report: SmokeTestReport, violations: list[str]) -> str:
         wrong = report.table(self.maximum_rows_in_table, only_wrong=True)
         table = f"\nWrong answers:\n{wrong}" if report.correct < len(report.answers) else ""
@@ -242,18 +176,3 @@ class InvokeSmokeTestOperator(BaseOperator):
     @property
     def _connection(self) -> AwsConnection:
         return AwsConnection.of(self)
-
-
-def _compare(batch: list[KnownRecord], reply: Reply, tolerance: float | None, *, first: int) -> list[Answer]:
-    """Put answers beside labels.
-
-    :raises SmokeTestError: the answers cannot be read, or there are more or fewer of them than records
-    """
-    predictions = read_predictions(reply.body, reply.content_type)
-    if len(predictions) != len(batch):
-        message = f"The endpoint answered {len(predictions)} predictions to {len(batch)} records: {reply.body[:200]!r}"
-        raise SmokeTestError(message)
-    return [
-        Answer(record, known.label, prediction, is_correct(known.label, prediction, tolerance))
-        for record, (known, prediction) in enumerate(zip(batch, predictions, strict=True), start=first)
-    ]
