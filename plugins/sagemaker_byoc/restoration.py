@@ -15,7 +15,7 @@ from sagemaker_byoc.restore_point import RestorePoint, read_mapping
 if TYPE_CHECKING:
     from sagemaker_byoc.endpoint_status import EndpointLook
 
-__all__ = ["Deployed", "RestoreGoal", "RestoreStep", "next_restore_step"]
+__all__ = ["Deployed", "RestoreGoal", "RestoreStep", "is_on_its_way", "next_restore_step"]
 
 
 class RestoreStep(Enum):
@@ -71,6 +71,14 @@ def next_restore_step(look: EndpointLook | None, goal: RestoreGoal, *, sent: boo
     if look.status == "Failed" or (look.status == "OutOfService" and look.live_config == goal.config_name):
         return RestoreStep.DELETE
     return RestoreStep.UPDATE
+
+
+def is_on_its_way(look: EndpointLook | None, goal: RestoreGoal) -> bool:
+    """Say whether the endpoint is being given what it shall serve, by an earlier try or somebody else."""
+    if look is None or not look.changing:
+        return False
+    # without a pending one, an update is one of instances or weights
+    return goal.config_name == (look.target_config if look.status == "Creating" else look.pending_config)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,17 @@ _THEN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class FakeEndpoint:
-    """The endpoint ``iris``: looks at it follow a script, and changes move it at once."""
+    """The endpoint ``iris``: looks at it follow a script, and changes move it at once.
+
+    With ``settles``, a change is seen under way once, and through by the next look.
+    """
 
     def __init__(self, aws: FakeAws) -> None:
         self._aws = aws
         self._states: list[dict[str, Any] | None] = [None]
         self._now: dict[str, Any] | None = None
         self._listed = False
+        self.settles = False
         aws.on("ListEndpoints", self.list_endpoints)
         aws.on("DescribeEndpoint", self.describe)
         aws.on("CreateEndpoint", self.create)
@@ -101,15 +105,19 @@ class FakeEndpoint:
 
     def create(self, **request: Any) -> dict[str, Any]:
         """Answer CreateEndpoint."""
-        self._states = [_state("Creating", request["EndpointConfigName"], None, "")]
+        self._states = [_state("Creating", request["EndpointConfigName"], None, ""), *self._settled(request)]
         return {"EndpointArn": _ARN}
 
     def update(self, **request: Any) -> dict[str, Any]:
         """Answer UpdateEndpoint."""
         live = self._states[-1]
         assert live is not None
-        self._states = [_state("Updating", live["EndpointConfigName"], request["EndpointConfigName"], "")]
+        pending = request["EndpointConfigName"]
+        self._states = [_state("Updating", live["EndpointConfigName"], pending, ""), *self._settled(request)]
         return {"EndpointArn": _ARN}
+
+    def _settled(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        return [_state("InService", request["EndpointConfigName"], None, "")] if self.settles else []
 
     def delete(self, **_: Any) -> dict[str, Any]:
         """Answer DeleteEndpoint; the endpoint is there for one more look."""

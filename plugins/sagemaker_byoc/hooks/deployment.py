@@ -166,8 +166,8 @@ class Deployment:
             if not needed:
                 return None
             message = (
-                f"There would be no way back: endpoint {self._plan.endpoint_name} serves {config_name}. {error} Nothing "
-                "was changed, it goes on serving. Make what is missing again under the same name, or set "
+                f"There would be no way back: endpoint {self._plan.endpoint_name} serves {config_name}. {error} "
+                "Nothing was changed, it goes on serving. Make what is missing again under the same name, or set "
                 "require_way_back=False to deploy without a way back, and clear this task."
             )
             raise NoWayBackError(message) from error

@@ -14,7 +14,7 @@ from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.model import ModelHook
 from sagemaker_byoc.hooks.restore_point import take_restore_point
-from sagemaker_byoc.restoration import RestoreGoal, RestoreStep, next_restore_step
+from sagemaker_byoc.restoration import RestoreGoal, RestoreStep, is_on_its_way, next_restore_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,8 @@ class Restoration:
     :param point: from which configuration and models are made again, should they be gone; None takes one when it is
         needed
     :param tags: of the endpoint, if it has to be created again
-    :param sent: what an earlier part of this restoration told the endpoint, ``update`` or ``create``; empty for nothing
+    :param sent: what the endpoint was told before: ``update`` or ``create`` by this restoration, ``adopt`` by an
+        earlier try; empty for nothing
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class Restoration:
         """Look, and do the next step.
 
         :return: ``endpoint_name``, ``endpoint_config_name`` (which is live) and ``operation`` (``update``, ``create``,
-            ``none``: it served already, ``left``: a later deployment was left alone); None when one has to call again
-            after the endpoint has settled
+            ``adopt``: an earlier try began it, ``none``: it served already, ``left``: a later deployment was left
+            alone); None when one has to call again after the endpoint has settled
         :raises NoWayBackError: there is nothing to go back to
         :raises RestoreError: the endpoint did not take the configuration
         """
         look = self.look()
+        if is_on_its_way(look, self.goal):
+            self.sent = self.sent or "adopt"
         step = next_restore_step(look, self.goal, sent=bool(self.sent))
         self._log.info("Endpoint %s is %s: %s.", self.goal.endpoint_name, _state(look), step.value)
         if step is RestoreStep.DONE:
@@ -84,17 +87,17 @@ class Restoration:
         return self._hook.look(self.goal.endpoint_name)
 
     def _do(self, step: RestoreStep) -> None:
-        name = self.goal.endpoint_name
         if step is RestoreStep.WAIT:
             return
         # before a deletion, too: what could not be created again must not be deleted
         self._make_again()
-        names = {"EndpointName": name, "EndpointConfigName": self.goal.config_name}
+        name = self.goal.endpoint_name
+        request = {"EndpointName": name, "EndpointConfigName": self.goal.config_name}
         if step is RestoreStep.DELETE:
             self._hook.delete(name)
-        elif step is RestoreStep.UPDATE and self._hook.update(names):
-            self.sent = step.value
-        elif step is RestoreStep.CREATE and self._hook.create({**names, "Tags": self._tags}):
+            return
+        creates = step is RestoreStep.CREATE
+        if self._hook.create({**request, "Tags": self._tags}) if creates else self._hook.update(request):
             self.sent = step.value
 
     def _make_again(self) -> None:

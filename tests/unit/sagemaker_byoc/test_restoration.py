@@ -8,7 +8,7 @@ import pytest
 
 from sagemaker_byoc.endpoint_status import EndpointLook
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.restoration import Deployed, RestoreGoal, RestoreStep, next_restore_step
+from sagemaker_byoc.restoration import Deployed, RestoreGoal, RestoreStep, is_on_its_way, next_restore_step
 
 GOAL = RestoreGoal("iris", "old", "new")
 STEPS = [
@@ -48,6 +48,27 @@ def test_a_deleted_endpoint_is_created(sent: bool) -> None:
 def test_a_person_may_replace_whatever_is_live(status: str, step: RestoreStep) -> None:
     """Without a configuration to be replaced, every one may be."""
     assert next_restore_step(EndpointLook("iris", status, "third"), RestoreGoal("iris", "old")) is step
+
+
+WAYS = [
+    ("Updating", "new", "old", True),
+    ("Creating", "old", None, True),
+    ("Updating", "old", "new", False),
+    ("Updating", "old", None, False),
+    ("Creating", "new", None, False),
+    ("InService", "old", None, False),
+]
+
+
+@pytest.mark.parametrize(("status", "live", "pending", "on_its_way"), WAYS)
+def test_what_an_earlier_try_began_is_known(status: str, live: str, pending: str | None, on_its_way: bool) -> None:
+    """An update of instances names no configuration, so it is none of ours."""
+    assert is_on_its_way(EndpointLook("iris", status, live, pending), GOAL) is on_its_way
+
+
+def test_a_missing_endpoint_is_not_on_its_way() -> None:
+    """Nobody creates it."""
+    assert not is_on_its_way(None, GOAL)
 
 
 RESULT = {
