@@ -11,14 +11,17 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `create_model` | makes the SageMaker model from the job's artifact | |
 | `create_endpoint` | creates the endpoint or updates it to the new model | the instances |
 | `wait_for_endpoint` | waits until the new model, and no other, is live | |
-| `smoke_test` | compares the endpoint's answers with the labels | |
+| `smoke_test` | compares the endpoint's answers with the labels; puts the earlier model back if they are bad | |
+| `restore_endpoint` | runs only if `wait_for_endpoint` failed: brings back what the endpoint served before | |
 
 **Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
 run trains on the partition of its own day; run them one at a time, since they share the endpoint. A run on older data
 than the live model's makes its model and skips the deployment, unless the param says otherwise.
 
 **Failures**: a training job that failed or was stopped fails `wait_for_training` for good, with the reason; clear
-`create_training_job` to train again. Faults of the platform are retried by SageMaker within the job.
+`create_training_job` to train again. Faults of the platform are retried by SageMaker within the job. A deployment whose
+earlier model could not be put back is refused. Whatever goes wrong after that, the earlier model serves in the end, and
+the failed task says what is live; `sagemaker_restore` goes back by hand.
 
 **Settings** are in the Airflow Variable `sagemaker_retrain`, a JSON object with `region_name`, `bucket`, `data_prefix`,
 `smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project`, `endpoint_name` and, if there is a
@@ -37,6 +40,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.image import BuildPushImageOperator
 from sagemaker_byoc.operators.model import CreateModelOperator
+from sagemaker_byoc.operators.restore import RestoreEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
@@ -61,6 +65,18 @@ def skip_unless_deploying(context: Context) -> None:
     """End the deployment part of a run that was asked to train only."""
     if not context["params"]["deploy"]:
         raise AirflowSkipException("the param deploy is off: the model is made, the endpoint stays as it is")
+
+
+def skip_unless_deployment_failed(context: Context) -> None:
+    """End the task that brings the earlier model back where another task failed than the wait for the deployment.
+
+    Its trigger rule also lets it run when an earlier task failed, and a deployment of the run before a clear may still
+    be there to be read.
+    """
+    ti = context["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=["wait_for_endpoint"], run_ids=[ti.run_id])
+    if states.get(ti.run_id, {}).get("wait_for_endpoint") != "failed":
+        raise AirflowSkipException("no deployment of this run failed: the endpoint stays as it is")
 
 
 # The day whose data the run trains on: the param if given, else the run's own data interval; a run that was
@@ -241,12 +257,18 @@ with DAG(
 
     smoke_test = InvokeSmokeTestOperator(
         task_id="smoke_test",
-        endpoint_name=setting("endpoint_name"),
-        endpoint_config_name="{{ ti.xcom_pull(task_ids='wait_for_endpoint')['endpoint_config_name'] }}",
+        deployment=create_endpoint.output,
         records=setting("smoke_test_records"),
         label_column=setting("label_column"),
         minimum_accuracy="{{ params.minimum_accuracy }}",
         maximum_latency_ms="{{ params.maximum_latency_ms }}",
+    )
+
+    restore_endpoint = RestoreEndpointOperator(
+        task_id="restore_endpoint",
+        trigger_rule="one_failed",
+        pre_execute=skip_unless_deployment_failed,
+        deployment=create_endpoint.output,
     )
 
     (
@@ -256,5 +278,5 @@ with DAG(
         >> create_model
         >> create_endpoint
         >> wait_for_endpoint
-        >> smoke_test
+        >> [smoke_test, restore_endpoint]
     )
