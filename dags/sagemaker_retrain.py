@@ -11,7 +11,7 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `create_model` | makes the SageMaker model from the job's artifact | |
 | `create_endpoint` | creates the endpoint or updates it to the new model | the instances |
 | `wait_for_endpoint` | waits until the new model, and no other, is live | |
-| `smoke_test` | compares the endpoint's answers with the labels; puts the earlier model back if they are bad | |
+| `smoke_test` | compares answers with labels, reports beside the artifact, puts the earlier model back if need be | |
 | `restore_endpoint` | runs only if `wait_for_endpoint` failed: brings back what the endpoint served before | |
 
 **Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
@@ -83,6 +83,9 @@ def skip_unless_deployment_failed(context: Context) -> None:
 # triggered without a logical date has none, and takes the day it was triggered on.
 PARTITION = "{{ params.partition or (dag_run.data_interval_start or dag_run.run_after) | ds }}"
 PARTITION_URI = f"s3://{setting('bucket')}/{setting('data_prefix')}/{PARTITION}"
+
+# Where the training job put the model: s3://<bucket>/models/<job>/output.
+ARTIFACT_FOLDER = "{{ ti.xcom_pull(task_ids='wait_for_training')['model_artifacts'].rpartition('/')[0] }}"
 
 
 def channel(name: str) -> dict[str, object]:
@@ -262,6 +265,7 @@ with DAG(
         label_column=setting("label_column"),
         minimum_accuracy="{{ params.minimum_accuracy }}",
         maximum_latency_ms="{{ params.maximum_latency_ms }}",
+        report_uri=f"{ARTIFACT_FOLDER}/smoke-test.json",
     )
 
     restore_endpoint = RestoreEndpointOperator(

@@ -18,7 +18,8 @@
     ├── EndpointSupersededError      the endpoint serves what another run asked for
     ├── NoWayBackError               what an endpoint serves, or served, could not be made again
     ├── RestoreError                 the endpoint could not be given back what it served before
-    └── SmokeTestError               the endpoint answers, but not well enough
+    ├── SmokeTestError               the endpoint does not answer, or not well enough
+    └── CheckerError                 the smoke test's own checker failed, which says nothing about the endpoint
 
 Owns the texts' form, not the facts in them. Knows neither Airflow nor boto3. Every error survives pickling,
 since Airflow moves them between processes.
@@ -30,6 +31,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "BuildContextError",
+    "CheckerError",
     "EndpointFailedError",
     "EndpointGoneError",
     "EndpointOutOfServiceError",
@@ -152,4 +154,8 @@ class RestoreError(SageMakerByocError):
 
 
 class SmokeTestError(SageMakerByocError):
-    """The endpoint's answers are wrong, too slow or not readable."""
+    """The endpoint's answers are wrong, too slow, not readable or not there."""
+
+
+class CheckerError(SageMakerByocError):
+    """The function that was to judge the answers raised an error, or returned what nobody can read."""

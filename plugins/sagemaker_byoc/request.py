@@ -55,7 +55,7 @@ def as_mapping(given: Any, field: str) -> Mapping[str, Any]:
     raise RequestError(field, given, "an object (a dict)", remedy if isinstance(given, str) else "")
 
 
-def as_flag(given: Any, field: str, *, missing: bool) -> bool:
+def as_flag(given: Any, field: str, *, missing: bool = False) -> bool:
     """Read a truth value, which a template turns into text.
 
     :param field: how the message names it

@@ -45,6 +45,17 @@ class EndpointHook:
                 return None
             raise
 
+    def variant_names(self, endpoint_name: str) -> list[str]:
+        """Name the production variants that an endpoint has now; none when it does not exist."""
+        client = self._connection.client("sagemaker")
+        try:
+            endpoint = client.describe_endpoint(EndpointName=endpoint_name)
+        except client.exceptions.ClientError as error:
+            if _says(error, _ABSENT):
+                return []
+            raise
+        return [variant["VariantName"] for variant in endpoint.get("ProductionVariants", [])]
+
     def page_of_changes(self, since: datetime, token: str | None) -> Page[EndpointLook | None]:
         """List endpoints that were modified after a time, one page of them."""
         more = {"NextToken": token} if token else {}

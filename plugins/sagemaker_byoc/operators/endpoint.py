@@ -144,7 +144,7 @@ class CreateEndpointOperator(BaseOperator):
     def _deploy(self, context: Context, deadline: float | None) -> dict[str, Any]:
         with fail_fast():
             hook, run = EndpointHook(self._connection), RunIdentity.of(context)
-            plan, deploys_older = self._plan(run), as_flag(self.deploy_older, "deploy_older", missing=False)
+            plan, deploys_older = self._plan(run), as_flag(self.deploy_older, "deploy_older")
             deployment = Deployment(
                 self._connection,
                 plan,

@@ -8,15 +8,14 @@ from airflow.sdk import BaseOperator
 
 from sagemaker_byoc.config_history import before, table
 from sagemaker_byoc.console import endpoint_url
-from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
+from sagemaker_byoc.limit import count
 from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.naming import safe_base
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.smoke_test import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,15 +83,13 @@ class ListEndpointConfigsOperator(BaseOperator):
         """Look at the endpoint and at what it had."""
         with fail_fast():
             name = require_text(self.endpoint_name, "endpoint_name", "the name of the endpoint")
-            most = number("maximum_configs", self.maximum_configs, missing=10.0)
-            if most < 1:
-                raise RequestError("maximum_configs", self.maximum_configs, "1 or more")
+            most = count("maximum_configs", self.maximum_configs)
             connection = AwsConnection.of(self)
             EndpointLink().push(context, endpoint_url(connection.region, name))
             look = EndpointHook(connection).look(name)
             live = look.target_config if look is not None else None
             part = self.name_contains or safe_base(name)[:_CERTAIN_LENGTH].rstrip("-")
-            known = EndpointConfigHook(connection).deployed_to(name, int(most), name_contains=part)
+            known = EndpointConfigHook(connection).deployed_to(name, most, name_contains=part)
             self.log.info("Endpoint %s serves, or is being given, %s.\n%s", name, live, table(known, live))
             return {
                 "endpoint_name": name,

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from sagemaker_byoc.restoration import Deployed
     from sagemaker_byoc.smoke_test import SmokeTestReport
 
-__all__ = ["Rollback"]
+__all__ = ["TABLE", "Rollback"]
+
+TABLE = "\nWrong answers:"
+"""Where the table begins in what a smoke test says of a failure."""
 
 KEEP, DELETE = "keep", "delete"
 
@@ -85,6 +88,10 @@ class Rollback:
         except Exception as error:  # noqa: BLE001 - the endpoint matters more than what is written about it
             self._operator.log.warning("The test's end could not be noted on the configuration: %s", error)
 
+    def note_failure(self, failure: str) -> None:
+        """Keep what the test found, without its table."""
+        self.note(f"{FAILED}: {' '.join(failure.partition(TABLE)[0].split())}")
+
     def fail(self, failure: str, *, sent: str = "") -> NoReturn:
         """Go back, and end the task with what failed and what is live now; a wait may come in between.
 
@@ -120,6 +127,9 @@ class Rollback:
             report = self._ask(config_name)
         except SageMakerByocError as error:
             return f"It does not answer the test's records: {error}"
+        errors = [variant.error for variant in report.variants if variant.error]
+        if errors:
+            return f"It does not answer the test's records: {' '.join(errors)}"
         return f"It answers: {report.summary()}"
 
     def _without_way_back(self) -> str:

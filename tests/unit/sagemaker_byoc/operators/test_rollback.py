@@ -114,7 +114,7 @@ def test_a_bad_deployment_is_rolled_back(aws: FakeAws, endpoint: FakeEndpoint, d
     assert len(run.deferrals) == int(deferrable)
     assert run.xcoms["return_value"]["correct"] == 1
     assert verdicts(aws) == [
-        "failed: Endpoint iris is not good enough: accuracy 0.500 _1 of 2 right_ is below minimum_accuracy 0.9."
+        "failed: Endpoint iris is not good enough: accuracy 0.500 _1 of 2 right_ is below minimum_accuracy 0.9"
     ]
 
 
