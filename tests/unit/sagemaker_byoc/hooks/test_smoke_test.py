@@ -46,3 +46,12 @@ def test_preparing_asks_the_endpoint_nothing(aws: FakeAws) -> None:
     rows = [{"length": 1, "species": "setosa"}]
     SmokeTest(AwsConnection(None), "iris", rows, "species", target_variants=["A"], each_variant=False).prepare()
     assert aws.calls == []
+
+
+def test_what_warms_up_is_not_measured(aws: FakeAws) -> None:
+    """A container's first answer takes longest, and says nothing about the others."""
+    aws.on("InvokeEndpoint", answer)
+    rows = [{"length": 1, "species": "setosa"}]
+    test = SmokeTest(AwsConnection(None), "iris", rows, "species", warm_up_requests=3, repeats=2)
+    assert len(test.prepare().ask().variants[0].latencies_ms) == 2
+    assert len(aws.asked("InvokeEndpoint")) == 3 + 2
