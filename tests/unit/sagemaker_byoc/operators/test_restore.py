@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from sagemaker_byoc.errors import NoWayBackError, RequestError, RestoreError
+from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.operators.restore import RestoreEndpointOperator
 from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_endpoint import FakeEndpoint
@@ -223,6 +224,13 @@ def test_a_missing_configuration_is_told_before_anything_is_changed(aws: FakeAws
     with pytest.raises(AirflowFailException, match="configuration typo does not exist"):
         TaskRun().of(operator(**BY_HAND, endpoint_config_name="typo"))
     assert changes_of(aws) == []
+
+
+def test_the_button_leads_to_the_endpoint(endpoint: FakeEndpoint) -> None:
+    """It works as soon as the task has begun."""
+    run = TaskRun()
+    run.of(operator())
+    assert run.xcoms[EndpointLink().xcom_key].endswith("#/endpoints/iris")
 
 
 def test_a_wait_that_broke_off_fails_the_task(aws: FakeAws, endpoint: FakeEndpoint) -> None:
