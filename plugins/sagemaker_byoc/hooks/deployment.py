@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.config_history import DATA_DATE, ENDPOINT, REPLACED
+from sagemaker_byoc.config_history import DATA_DATE, ENDPOINT, REPLACED, SMOKE_TEST
 from sagemaker_byoc.deployment import Step, data_date, fill_in_variants, is_older, next_step
 from sagemaker_byoc.errors import EndpointFailedError, NoWayBackError, RequestError
 from sagemaker_byoc.hooks.endpoint import EndpointHook
@@ -186,7 +186,7 @@ class Deployment:
         """Make the configuration; one that exists gets the tags of this deployment in place of an earlier one's."""
         tags = _tagged(self._plan.config["Tags"], {REPLACED: previous or ""})
         if not self._configs.ensure({**self._plan.config, "Tags": tags}):
-            self._configs.tag(self._plan.config_name, tags)
+            self._configs.tag(self._plan.config_name, _tagged(tags, {SMOKE_TEST: ""}))
 
     def _delete_failed(self, look: EndpointLook | None) -> None:
         reason = look.failure_reason if look is not None else ""

@@ -141,7 +141,7 @@ def test_the_configuration_tells_what_it_replaced(aws: FakeAws, endpoint: FakeEn
 
 
 def test_a_configuration_that_is_deployed_again_tells_of_now(aws: FakeAws, endpoint: FakeEndpoint) -> None:
-    """It has the tags of an earlier deployment, which replaced something else."""
+    """It has the tags of an earlier deployment, which replaced something else and whose smoke test has ended."""
     endpoint.exists("InService", "old")
     text = 'Cannot create already existing endpoint configuration "arn:…".'
     aws.on("CreateEndpointConfig", AwsSays("ValidationException", text))
@@ -149,6 +149,7 @@ def test_a_configuration_that_is_deployed_again_tells_of_now(aws: FakeAws, endpo
     [request] = aws.asked("AddTags")
     tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
     assert (request["ResourceArn"], tags["replaced_config"], tags["airflow:run_id"]) == (CONFIG_ARN, "old", "manual__2")
+    assert tags["smoke_test"] == ""
 
 
 def test_a_retry_after_the_update_still_knows_the_way_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:

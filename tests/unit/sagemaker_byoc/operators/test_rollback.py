@@ -146,6 +146,20 @@ def test_a_restored_model_that_does_not_answer_is_told(aws: FakeAws, endpoint: F
         TaskRun().of(operator())
 
 
+def test_a_restored_model_that_is_busy_is_told_and_the_story_kept(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A retry would not have the reason of the failure any more, and nothing to put back."""
+    answers = iter([CRASH])
+
+    def invoke(**_: Any) -> dict[str, Any]:
+        raise next(answers, AwsSays("ServiceUnavailable", "try again", 503))
+
+    aws.on("InvokeEndpoint", invoke)
+    with pytest.raises(
+        AirflowFailException, match=r"(?s)out of order.*Live now: old .*does not answer.*ServiceUnavailable"
+    ):
+        TaskRun().of(operator())
+
+
 def test_a_passing_fault_rolls_nothing_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """It says nothing about the model, and the next try may find it well."""
     aws.on("InvokeEndpoint", AwsSays("ServiceUnavailable", "try again", 503))
@@ -190,7 +204,7 @@ def test_the_rollback_can_be_turned_off(aws: FakeAws, endpoint: FakeEndpoint, sw
 
 
 ALONE = [
-    ("keep", "create", "kept as it is .*Live now: new", []),
+    ("keep", "create", "nothing is put back .*Live now: new", []),
     ("delete", "create", "is being deleted", ["DeleteEndpoint"]),
     ("delete", "adopt", "is being deleted", ["DeleteEndpoint"]),
     ("delete", "none", "This run replaced nothing.*Live now: new", []),
