@@ -14,8 +14,9 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `ask_for_approval` | waits for a person, if the run was asked to | |
 | `create_endpoint` | creates the endpoint or updates it to the new model | the instances |
 | `wait_for_endpoint` | waits until the new model, and no other, is live | |
-| `smoke_test` | compares the endpoint's answers with the labels; reports in `smoke-test.json` beside the artifact | |
+| `smoke_test` | compares answers with labels, reports beside the artifact, puts the earlier model back if need be | |
 | `approve_model` | approves the model in the registry, now that it was proven | |
+| `restore_endpoint` | runs only if `wait_for_endpoint` failed: brings back what the endpoint served before | |
 
 **Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
 run trains on the partition of its own day; run them one at a time, since they share the endpoint. A run on older data
@@ -26,7 +27,9 @@ against those of the champion, the newest approved version of that group; what w
 becomes the next champion. Without it the tasks of the registry are skipped, and every model is deployed.
 
 **Failures**: a training job that failed or was stopped fails `wait_for_training` for good, with the reason; clear
-`create_training_job` to train again. Faults of the platform are retried by SageMaker within the job.
+`create_training_job` to train again. Faults of the platform are retried by SageMaker within the job. A deployment whose
+earlier model could not be put back is refused. Whatever goes wrong after that, the earlier model serves in the end, and
+the failed task says what is live; `sagemaker_restore` goes back by hand.
 
 **Settings** are in the Airflow Variable `sagemaker_retrain`, a JSON object with `region_name`, `bucket`, `data_prefix`,
 `smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project`, `endpoint_name` and, if there is a
@@ -49,6 +52,7 @@ from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.image import BuildPushImageOperator
 from sagemaker_byoc.operators.model import CreateModelOperator
 from sagemaker_byoc.operators.model_package import ApproveModelOperator, RegisterModelOperator
+from sagemaker_byoc.operators.restore import RestoreEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
@@ -96,6 +100,18 @@ def skip_unless_won(context: Context) -> None:
     verdict = context["ti"].xcom_pull(task_ids="evaluate_challenger") or {}
     if registered and not verdict.get("passed"):
         raise AirflowSkipException("the model did not win: evaluate_challenger says why")
+
+
+def skip_unless_deployment_failed(context: Context) -> None:
+    """End the task that brings the earlier model back where another task failed than the wait for the deployment.
+
+    Its trigger rule also lets it run when an earlier task failed, and a deployment of the run before a clear may still
+    be there to be read.
+    """
+    ti = context["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=["wait_for_endpoint"], run_ids=[ti.run_id])
+    if states.get(ti.run_id, {}).get("wait_for_endpoint") != "failed":
+        raise AirflowSkipException("no deployment of this run failed: the endpoint stays as it is")
 
 
 # The day whose data the run trains on: the param if given, else the run's own data interval; a run that was
@@ -321,8 +337,7 @@ with DAG(
 
     smoke_test = InvokeSmokeTestOperator(
         task_id="smoke_test",
-        endpoint_name=setting("endpoint_name"),
-        endpoint_config_name="{{ ti.xcom_pull(task_ids='wait_for_endpoint')['endpoint_config_name'] }}",
+        deployment=create_endpoint.output,
         records=setting("smoke_test_records"),
         label_column=setting("label_column"),
         minimum_accuracy="{{ params.minimum_accuracy }}",
@@ -331,6 +346,13 @@ with DAG(
     )
 
     approve_model = ApproveModelOperator(task_id="approve_model", model_package=register_model.output)
+
+    restore_endpoint = RestoreEndpointOperator(
+        task_id="restore_endpoint",
+        trigger_rule="one_failed",
+        pre_execute=skip_unless_deployment_failed,
+        deployment=create_endpoint.output,
+    )
 
     (
         build_push_image
@@ -342,7 +364,7 @@ with DAG(
         >> ask_for_approval
         >> create_endpoint
         >> wait_for_endpoint
-        >> smoke_test
+        >> [smoke_test, restore_endpoint]
     )
 
     smoke_test >> approve_model

@@ -10,9 +10,14 @@
     │   └── ImageBuildInterruptedError   the builder itself failed, or another run's build was stopped: worth a retry
     ├── TrainingJobFailedError       the job ended Failed
     ├── TrainingJobStoppedError      the job ended Stopped: by a person, by MaxRuntime, by a lost spot instance
-    ├── EndpointFailedError          the endpoint ended Failed, OutOfService or UpdateRollbackFailed
+    ├── EndpointFailedError          the endpoint ended Failed
+    │   ├── EndpointOutOfServiceError    it ended OutOfService
+    │   ├── EndpointRollbackFailedError  it ended UpdateRollbackFailed
+    │   └── EndpointGoneError            it does not exist any more
     ├── EndpointRolledBackError      the endpoint serves again what it served before
     ├── EndpointSupersededError      the endpoint serves what another run asked for
+    ├── NoWayBackError               what an endpoint serves, or served, could not be made again
+    ├── RestoreError                 the endpoint could not be given back what it served before
     ├── SmokeTestError               the endpoint does not answer, or not well enough
     └── CheckerError                 the smoke test's own checker failed, which says nothing about the endpoint
 
@@ -28,12 +33,17 @@ __all__ = [
     "BuildContextError",
     "CheckerError",
     "EndpointFailedError",
+    "EndpointGoneError",
+    "EndpointOutOfServiceError",
+    "EndpointRollbackFailedError",
     "EndpointRolledBackError",
     "EndpointSupersededError",
     "ImageBuildError",
     "ImageBuildInterruptedError",
     "JobMismatchError",
+    "NoWayBackError",
     "RequestError",
+    "RestoreError",
     "SageMakerByocError",
     "SmokeTestError",
     "TrainingJobFailedError",
@@ -115,12 +125,32 @@ class EndpointFailedError(SageMakerByocError):
     """The endpoint does not serve."""
 
 
+class EndpointOutOfServiceError(EndpointFailedError):
+    """The endpoint is there and takes no requests."""
+
+
+class EndpointRollbackFailedError(EndpointFailedError):
+    """The update failed, and so did AWS's own way back: the endpoint serves a mix of both configurations."""
+
+
+class EndpointGoneError(EndpointFailedError):
+    """Somebody deleted the endpoint."""
+
+
 class EndpointRolledBackError(SageMakerByocError):
     """The update failed and AWS put the earlier configuration back."""
 
 
 class EndpointSupersededError(SageMakerByocError):
     """Another deployment replaced the one that was waited for."""
+
+
+class NoWayBackError(SageMakerByocError):
+    """An endpoint configuration, one of its models or an artifact of these was deleted."""
+
+
+class RestoreError(SageMakerByocError):
+    """The endpoint was told to serve its earlier configuration again, and does not."""
 
 
 class SmokeTestError(SageMakerByocError):

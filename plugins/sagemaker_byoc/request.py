@@ -55,13 +55,14 @@ def as_mapping(given: Any, field: str) -> Mapping[str, Any]:
     raise RequestError(field, given, "an object (a dict)", remedy if isinstance(given, str) else "")
 
 
-def as_flag(given: Any, field: str) -> bool:
-    """Read a truth value, which a template turns into text; an empty text and None are false.
+def as_flag(given: Any, field: str, *, missing: bool = False) -> bool:
+    """Read a truth value, which a template turns into text.
 
     :param field: how the message names it
-    :raises RequestError: it is neither true nor false
+    :param missing: what an empty text or None stands for
+    :raises RequestError: it is something else
     """
-    words = {"true": True, "false": False, "": False, "none": False}
+    words = {"true": True, "false": False, "": missing, "none": missing}
     try:
         return words[str(given).strip().lower()]
     except KeyError as error:

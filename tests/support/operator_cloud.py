@@ -42,6 +42,9 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, b"")
 
     def do_POST(self):
+        if os.environ.get("BROKEN"):
+            self.answer(500, b"out of order")
+            return
         header, *lines = self.rfile.read(int(self.headers["Content-Length"])).decode().splitlines()
         if header != "length":
             self.answer(400, b"the column length is missing")
@@ -54,7 +57,7 @@ address = (os.environ["SAGEMAKER_BIND_TO_ADDRESS"], int(os.environ["SAGEMAKER_BI
 ThreadingHTTPServer(address, Handler).serve_forever()
 """
 """A container that calls everything from the model's threshold on long; a threshold below zero keeps it from
-serving."""
+serving, and the variable BROKEN from answering."""
 
 
 @contextmanager

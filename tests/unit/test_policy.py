@@ -30,7 +30,7 @@ ACTIONS = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
 }
 # What a call needs because of tags in its request.
-WITH_TAGS = {"sagemaker:AddTags", "ecr:TagResource", "iam:PassRole"}
+WITH_TAGS = {"ecr:TagResource", "iam:PassRole"}
 
 # What the Docker engine calls with our token when it pushes, and when it pulls the previous image.
 BY_THE_ENGINE = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_byoc.checker import Checker, check, load_checker
 from sagemaker_byoc.console import log_url
 from sagemaker_byoc.endpoint_status import LOG_GROUP
-from sagemaker_byoc.errors import EndpointSupersededError, RequestError, SmokeTestError
+from sagemaker_byoc.errors import EndpointGoneError, EndpointSupersededError, RequestError, SmokeTestError
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.inference import InferenceHook
 from sagemaker_byoc.known_record import KnownRecord, encode, read_rows
@@ -165,6 +165,7 @@ class PreparedSmokeTest:
 
         :param endpoint_config_name: the configuration that is tested; None tests whichever is live
         :raises EndpointSupersededError: the endpoint serves another configuration, or is being given one
+        :raises EndpointGoneError: somebody deleted it
         :raises RequestError: there is no such endpoint or variant
         :raises CheckerError: the checker failed
         """
@@ -182,11 +183,13 @@ class PreparedSmokeTest:
             return
         name = self.test.endpoint_name
         look = EndpointHook(self.test.connection).look(name)
-        if look is None or look.target_config != wanted:
-            found = "does not exist any more" if look is None else f"has, or is being given, {look.target_config}"
+        if look is None or look.status == "Deleting":
+            message = f"Endpoint {name} does not exist any more, so {wanted} is not served: somebody deleted it."
+            raise EndpointGoneError(message)
+        if look.target_config != wanted:
             message = (
-                f"Endpoint {name} {found} instead of {wanted}: another deployment came after this one, so that its "
-                "answers say nothing about this model."
+                f"Endpoint {name} has, or is being given, {look.target_config} instead of {wanted}: another deployment "
+                "came after this one, so that its answers say nothing about this model."
             )
             raise EndpointSupersededError(message)
 

@@ -42,8 +42,14 @@ class CreateEndpointOperator(BaseOperator):
 
     Nothing is stopped when the task is killed: AWS has no call that ends an update.
 
-    Returns ``{"endpoint_name", "endpoint_config_name", "previous_endpoint_config_name", "operation"}``, the
-    operation being ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none`` (it is live already).
+    Before an endpoint is updated, it is made sure that what it serves could be put back: its configuration, the models
+    of its variants and their artifacts exist. The task fails otherwise, and the endpoint goes on serving.
+
+    Returns ``{"endpoint_name", "endpoint_config_name", "previous_endpoint_config_name", "operation",
+    "restore_point"}``, the operation being ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none``
+    (it is live already). The restore point is ``{"config": CreateEndpointConfig request, "models": [CreateModel
+    requests]}``, from which the previous configuration can be made again after somebody has deleted it; None when
+    nothing was live before. It holds the models' ``Environment``, which whoever may read the XCom then sees.
 
     :param endpoint_name: the endpoint (templated)
     :param model_name: SageMaker model for every variant that names none (templated)
@@ -59,6 +65,8 @@ class CreateEndpointOperator(BaseOperator):
     :param deploy_older: deploy even if the live model was trained on later data (templated)
     :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, and create it
         again. Such an endpoint serves nothing; its logs are kept
+    :param require_way_back: refuse to update an endpoint whose present configuration, or a model of it, was deleted
+        (templated)
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at a busy endpoint
     :param aws_conn_id: Airflow connection (templated)
@@ -74,6 +82,7 @@ class CreateEndpointOperator(BaseOperator):
         "update_config",
         "data_date",
         "deploy_older",
+        "require_way_back",
         "aws_conn_id",
         "region_name",
     )
@@ -91,6 +100,7 @@ class CreateEndpointOperator(BaseOperator):
         data_date: str | None = None,
         deploy_older: bool | str = False,
         replace_failed: bool = True,
+        require_way_back: bool | str = True,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
         aws_conn_id: str | None = "aws_default",
@@ -107,6 +117,7 @@ class CreateEndpointOperator(BaseOperator):
         self.data_date = data_date
         self.deploy_older = deploy_older
         self.replace_failed = replace_failed
+        self.require_way_back = require_way_back
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
         self.aws_conn_id = aws_conn_id
@@ -133,10 +144,16 @@ class CreateEndpointOperator(BaseOperator):
 
     def _deploy(self, context: Context, deadline: float | None) -> dict[str, Any]:
         with fail_fast():
-            hook = EndpointHook(self._connection)
-            plan, deploys_older = self._plan(RunIdentity.of(context)), as_flag(self.deploy_older, "deploy_older")
+            hook, run = EndpointHook(self._connection), RunIdentity.of(context)
+            plan, deploys_older = self._plan(run), as_flag(self.deploy_older, "deploy_older")
+            deployment = Deployment(
+                self._connection,
+                plan,
+                run,
+                replace_failed=self.replace_failed,
+                require_way_back=as_flag(self.require_way_back, "require_way_back", missing=True),
+            )
             EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
-            deployment = Deployment(hook, plan, replace_failed=self.replace_failed)
             while True:
                 look = hook.look(self.endpoint_name)
                 if not deploys_older:

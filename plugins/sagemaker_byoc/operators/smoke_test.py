@@ -1,29 +1,35 @@
 """Asks an endpoint questions whose answers are known.
 
 Owns the parameters, the report, the verdict and the words about a failure. How the endpoint is asked stands in
-``hooks/smoke_test``.
+``hooks/smoke_test``, what follows a failure in ``operators/rollback``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from sagemaker_byoc.errors import RequestError, SmokeTestError
+from sagemaker_byoc.config_history import PASSED
+from sagemaker_byoc.errors import EndpointGoneError, RequestError, SmokeTestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.report import ReportFile
 from sagemaker_byoc.hooks.smoke_test import SmokeTest
 from sagemaker_byoc.limit import Limits, count, number
 from sagemaker_byoc.links import EndpointLink, LogLink, push_endpoint
+from sagemaker_byoc.operators.rollback import TABLE, Rollback
 from sagemaker_byoc.request import as_flag, as_mapping, require_text
+from sagemaker_byoc.restoration import Deployed
 from sagemaker_byoc.retry import fail_fast
+from sagemaker_byoc.run import RunIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
+    from sagemaker_byoc.hooks.smoke_test import PreparedSmokeTest
     from sagemaker_byoc.smoke_test import SmokeTestReport
 
 __all__ = ["InvokeSmokeTestOperator"]
@@ -44,11 +50,23 @@ class InvokeSmokeTestOperator(BaseOperator):
     the numbers above are those of all together, and each prediction has its ``variant``. With repeats, a prediction has
     ``every`` answer and whether they are ``stable``, which is to say the same; with a checker's reason it has ``why``.
 
-    :param endpoint_name: the endpoint (templated)
+    With ``deployment``, a test that fails (wrong answers, errors of the container, answers that come too late or cannot
+    be read, an endpoint that somebody has deleted) is followed by a rollback: the endpoint gets back what was live
+    before, that is waited for, the restored model is asked the same records once (that it answers; its accuracy is told
+    and not judged), and then the task fails with both: what failed, and what is live now. If the worker dies meanwhile,
+    the next try goes on with the rollback. A later deployment is left alone. How the test ended is kept as the tag
+    ``smoke_test`` of the configuration. ``execution_timeout`` does not cut off the wait for the rollback.
+
+    :param endpoint_name: the endpoint; None is that of the deployment (templated)
     :param endpoint_config_name: the configuration whose model is tested (templated). The task fails if the endpoint
         serves another one, or is being given one, before or after the test: the answers may then be another run's
-        model's. None checks nothing. For example
+        model's. None is that of the deployment, and checks nothing without one. For example
         ``{{ ti.xcom_pull(task_ids='wait_for_endpoint')['endpoint_config_name'] }}``
+    :param deployment: the result of ``CreateEndpointOperator`` (``create_endpoint.output``), or its JSON; None rolls
+        nothing back (templated)
+    :param rollback: whether a failed test of a deployment is followed by a rollback (templated)
+    :param on_failure: of a first deployment, which has nothing to go back to: ``keep`` leaves the endpoint for a person
+        to look at, and ``delete`` deletes it, so that it neither serves nor costs anything
     :param records: CSV with a header, a JSON array of objects, or one JSON object in each line, as a path on the
         worker, an ``s3://`` URI or the text itself; or a list of dictionaries (templated). ``.csv``, ``.json``,
         ``.jsonl`` and ``.ndjson`` say what a file is; in others, what begins with ``[`` or ``{`` is JSON
@@ -77,6 +95,8 @@ class InvokeSmokeTestOperator(BaseOperator):
     :param report_uri: ``s3://`` URI to which the report is written as JSON with all predictions, whether the test
         passed or not (templated); None writes none. A report that cannot be written fails a test that passed
     :param maximum_rows_in_table: rows that the log, the message and the XCom hold at most
+    :param deferrable: wait for a rollback in the triggerer instead of on a worker
+    :param poll_interval_seconds: pause between two looks at an endpoint that is rolled back
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
     :param verify: whether, or by which bundle, TLS certificates are checked
@@ -87,6 +107,8 @@ class InvokeSmokeTestOperator(BaseOperator):
     template_fields: Sequence[str] = (
         "endpoint_name",
         "endpoint_config_name",
+        "deployment",
+        "rollback",
         "records",
         "label_column",
         "checker",
@@ -105,18 +127,21 @@ class InvokeSmokeTestOperator(BaseOperator):
         "aws_conn_id",
         "region_name",
     )
-    template_fields_renderers = {"invoke_config": "json"}  # noqa: RUF012 - as Airflow declares it
+    template_fields_renderers = {"invoke_config": "json", "deployment": "json"}  # noqa: RUF012 - as Airflow declares it
     operator_extra_links = (EndpointLink(), LogLink())
     ui_color = "#fff2cc"
 
     def __init__(
         self,
         *,
-        endpoint_name: str,
         records: str | list[dict[str, Any]],
         label_column: str,
         checker: str | None = None,
+        endpoint_name: str | None = None,
         endpoint_config_name: str | None = None,
+        deployment: dict[str, Any] | str | XComArg | None = None,
+        rollback: bool | str = True,
+        on_failure: str = "keep",
         content_type: str = "text/csv",
         accept: str = "application/json",
         minimum_accuracy: float | str = 0.9,
@@ -134,6 +159,8 @@ class InvokeSmokeTestOperator(BaseOperator):
         invoke_config: dict[str, Any] | None = None,
         report_uri: str | None = None,
         maximum_rows_in_table: int = 50,
+        deferrable: bool = True,
+        poll_interval_seconds: float = 5.0,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -143,6 +170,9 @@ class InvokeSmokeTestOperator(BaseOperator):
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.endpoint_config_name = endpoint_config_name
+        self.deployment = deployment
+        self.rollback = rollback
+        self.on_failure = on_failure
         self.records = records
         self.label_column = label_column
         self.checker = checker
@@ -163,39 +193,89 @@ class InvokeSmokeTestOperator(BaseOperator):
         self.invoke_config = invoke_config
         self.report_uri = report_uri
         self.maximum_rows_in_table = maximum_rows_in_table
+        self.deferrable = deferrable
+        self.poll_interval_seconds = poll_interval_seconds
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Ask, report and judge."""
+        """Ask, report and judge; go back if that ends badly."""
         with fail_fast():
             file = ReportFile.at(self._connection, self.report_uri) if self.report_uri is not None else None
-            report = self._test(context)
-            data = report.as_json(self.maximum_rows_in_table)
-            self.log.info("%s\n%s", report.summary(), report.table(self.maximum_rows_in_table))
-            if report.violations():
-                # A task that fails has no return value; the report is wanted all the more.
-                context["ti"].xcom_push(key="return_value", value=data)
-                self._write_if_possible(file, report)
-                raise SmokeTestError(self._story(report))
-            if file is not None:
-                self._write(file, report)
+            deployed, prepared = self._prepare()
+            config_name = self._config_to_test(deployed)
+            rollback = self._rollback(context, deployed, prepared) if deployed else None
+            push_endpoint(context, self._connection.region, prepared.test.endpoint_name)
+            if rollback is None:
+                return self._judge(context, prepared.ask(config_name), config_name, file)
+            if failure := rollback.interrupted():
+                rollback.fail(failure)
+            try:
+                data = self._judge(context, prepared.ask(config_name), config_name, file)
+            except (SmokeTestError, EndpointGoneError) as error:
+                rollback.note_failure(str(error))
+                rollback.fail(str(error))
+            rollback.note(PASSED)
             return data
 
-    def _test(self, context: Context) -> SmokeTestReport:
-        """Check everything that can be checked, then ask."""
-        if self.endpoint_config_name is not None:
-            require_text(self.endpoint_config_name, "endpoint_config_name", "the configuration to test, or None")
-        prepared = self._smoke_test().prepare()
-        push_endpoint(context, self._connection.region, self.endpoint_name)
-        return prepared.ask(self.endpoint_config_name)
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], goal: dict[str, Any], sent: str, failure: str
+    ) -> None:
+        """Go on with a rollback after a wait, and fail in the end.
 
-    def _smoke_test(self) -> SmokeTest:
+        :param goal: what is being put back, as the deployment says as well
+        :param sent: what the endpoint was told before the wait
+        :param failure: what the test found
+        """
+        with fail_fast():
+            if "error" in event:
+                message = f"{failure}\nThe wait for {goal['config_name']} to be live again broke off: {event['error']}"
+                raise SmokeTestError(message)
+            deployed, prepared = self._prepare()
+            self._rollback(context, cast("Deployed", deployed), prepared).fail(failure, sent=sent)
+
+    def _prepare(self) -> tuple[Deployed | None, PreparedSmokeTest]:
+        """Check everything that can be checked before the endpoint is asked; the explicit parameters win."""
+        deployed = Deployed.of(self.deployment)
+        if deployed is not None:
+            name = self.endpoint_name or deployed.endpoint_name
+            deployed = replace(deployed, endpoint_name=name, config_name=self._config_to_test(deployed) or "")
+        return deployed, self._smoke_test(deployed.endpoint_name if deployed else self.endpoint_name).prepare()
+
+    def _config_to_test(self, deployed: Deployed | None) -> str | None:
+        if self.endpoint_config_name is not None:
+            allowed = "the configuration to test, or None"
+            return require_text(self.endpoint_config_name, "endpoint_config_name", allowed)
+        return deployed.config_name if deployed else None
+
+    def _rollback(self, context: Context, deployed: Deployed, prepared: PreparedSmokeTest) -> Rollback:
+        return Rollback(self, deployed, prepared.ask, RunIdentity.of(context).tags())
+
+    def _judge(
+        self, context: Context, report: SmokeTestReport, config_name: str | None, file: ReportFile | None
+    ) -> dict[str, Any]:
+        """Tell what was answered, in the log, the XCom and the file.
+
+        :raises SmokeTestError: it is not good enough
+        """
+        data = report.as_json(self.maximum_rows_in_table)
+        whole = {**report.as_json(), "endpoint_config_name": config_name}
+        self.log.info("%s\n%s", report.summary(), report.table(self.maximum_rows_in_table))
+        if report.violations():
+            # A task that fails has no return value; the report is wanted all the more.
+            context["ti"].xcom_push(key="return_value", value=data)
+            self._write_if_possible(file, whole)
+            raise SmokeTestError(self._story(report))
+        if file is not None:
+            self._write(file, whole)
+        return data
+
+    def _smoke_test(self, endpoint_name: str | None) -> SmokeTest:
         return SmokeTest(
             self._connection,
-            self.endpoint_name,
+            require_text(endpoint_name, "endpoint_name", "the name of an endpoint that is in service"),
             self.records,
             self.label_column,
             limits=self._limits(),
@@ -234,15 +314,15 @@ class InvokeSmokeTestOperator(BaseOperator):
             return [self.target_variant]
         return _variant_names(self.target_variants) if self.target_variants is not None else []
 
-    def _write(self, file: ReportFile, report: SmokeTestReport) -> None:
-        file.write({**report.as_json(), "endpoint_config_name": self.endpoint_config_name})
+    def _write(self, file: ReportFile, whole: Mapping[str, Any]) -> None:
+        file.write(whole)
         self.log.info("The whole report is at %s.", file.uri)
 
-    def _write_if_possible(self, file: ReportFile | None, report: SmokeTestReport) -> None:
+    def _write_if_possible(self, file: ReportFile | None, whole: Mapping[str, Any]) -> None:
         if file is None:
             return
         try:
-            self._write(file, report)
+            self._write(file, whole)
         except Exception as error:  # noqa: BLE001 - whatever it is, the task fails with the test's own reason
             self.log.warning("The report could not be written to %s: %s", file.uri, error)
 
@@ -250,9 +330,9 @@ class InvokeSmokeTestOperator(BaseOperator):
         where = f" in the variants {', '.join(report.failed_variants)}" if len(report.variants) > 1 else ""
         violations = report.violations()
         space = "\n" if len(violations) > 1 else " "
-        text = f"Endpoint {self.endpoint_name} is not good enough{where}:{space}{space.join(violations)}"
+        text = f"Endpoint {report.endpoint_name} is not good enough{where}:{space}{space.join(violations)}"
         wrong = report.table(self.maximum_rows_in_table, only_wrong=True)
-        return f"{text}\nWrong answers:\n{wrong}" if report.wrong else text
+        return f"{text}{TABLE}\n{wrong}" if report.wrong else text
 
     @property
     def _connection(self) -> AwsConnection:
