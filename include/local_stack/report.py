@@ -28,10 +28,10 @@ def prediction_lines(report: Mapping[str, Any]) -> Iterator[str]:
     for number, answer in enumerate(report["predictions"], 1):
         verdict = "yes" if answer["correct"] else "NO"
         yield f"{number:>6}  {answer['label']!s:<14} {answer['prediction']!s:<14} {verdict}"
-    latency = report["latency_ms"]
+    times = ", ".join(f"{name} {value:.1f} ms" for name, value in report["latency_ms"].items())
     yield ""
     yield f"accuracy   {report['accuracy']:.1%}  ({report['correct']} of {report['records']} records)"
-    yield f"latency    p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, max {latency['max']:.1f} ms"
+    yield f"latency    {times or 'not measured'}"
 
 
 def made_lines(results: Mapping[str, Any]) -> Iterator[str]:
@@ -42,9 +42,18 @@ def made_lines(results: Mapping[str, Any]) -> Iterator[str]:
         "job": training.get("training_job_name"),
         "metrics": ", ".join(f"{name} {value:.4g}" for name, value in training.get("metrics", {}).items()),
         "model": results.get("create_model"),
+        "package": version(results),
         "endpoint": endpoint.get("endpoint_name"),
         "config": endpoint.get("endpoint_config_name"),
     }
     for name, fact in facts.items():
         if fact:
             yield f"{name:<10} {fact}"
+
+
+def version(results: Mapping[str, Any]) -> str:
+    """Return the model's version in the registry and whether it is approved; empty when it was not registered."""
+    registered = (results.get("register_model") or {}) | (results.get("approve_model") or {})
+    if not registered:
+        return ""
+    return f"{registered['model_package_arn'].rpartition('model-package/')[2]}, {registered['approval_status']}"

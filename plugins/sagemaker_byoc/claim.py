@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_byoc.config_history import DATA_DATE
 from sagemaker_byoc.deployment import instant
 from sagemaker_byoc.naming import joined, short_hash
 
@@ -101,7 +102,7 @@ class Contender:
 
         :param tags: where they come from; those of the request itself say what is deployed, which these are not
         """
-        ours = {ON_TAG: endpoint_name, HOLDER_TAG: key, **({"data_date": data_date} if data_date else {})}
+        ours = {ON_TAG: endpoint_name, HOLDER_TAG: key, **({DATA_DATE: data_date} if data_date else {})}
         all_tags = [*map(dict, tags), *({"Key": name, "Value": value} for name, value in ours.items())]
         return cls(endpoint_name, key, {**config, "Tags": all_tags}, data_date)
 

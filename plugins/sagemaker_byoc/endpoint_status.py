@@ -5,7 +5,8 @@ Owns the reading of DescribeEndpoint and the verdict over it. Makes no call. Kno
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
@@ -17,6 +18,9 @@ __all__ = ["LOG_GROUP", "DeploymentGoal", "EndpointLook", "Settled", "Verdict", 
 LOG_GROUP = "/aws/sagemaker/Endpoints/{}"
 """Where SageMaker writes the output of an endpoint's containers, by the endpoint's name.
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html"""
+
+_NAMED_VARIANT = re.compile(r"variant ([a-zA-Z0-9](?:-*[a-zA-Z0-9])*)")
+"""How AWS's reasons name a variant: "production variant AllTraffic did not pass the ping health check"."""
 
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
@@ -39,6 +43,7 @@ class EndpointLook:
     :param status: EndpointStatus as AWS writes it
     :param live_config: the endpoint configuration that the endpoint names as its own
     :param pending_config: the one that is being deployed; None when nothing is
+    :param variants: those that have fewer instances than they should, or all when none has
     """
 
     endpoint_name: str
@@ -46,6 +51,7 @@ class EndpointLook:
     live_config: str | None = None
     pending_config: str | None = None
     failure_reason: str = ""
+    variants: Sequence[str] = ()
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> EndpointLook:
@@ -56,6 +62,7 @@ class EndpointLook:
             live_config=answer.get("EndpointConfigName"),
             pending_config=answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName"),
             failure_reason=answer.get("FailureReason", ""),
+            variants=_variants(answer.get("ProductionVariants", ())),
         )
 
     @property
@@ -68,9 +75,23 @@ class EndpointLook:
         """Return the configuration that the endpoint has, or is being given."""
         return self.pending_config or self.live_config
 
+    @property
+    def variants_concerned(self) -> list[str]:
+        """Return the variants that the end was about: those that AWS's reason names, else what the counts show."""
+        return list(dict.fromkeys(_NAMED_VARIANT.findall(self.failure_reason))) or list(self.variants)
+
     def as_json(self) -> dict[str, Any]:
         """Return the fields, so that a trigger's event can carry them; ``EndpointLook(**fields)`` reads them back."""
         return asdict(self)
+
+
+def _variants(described: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    short = [
+        variant["VariantName"]
+        for variant in described
+        if variant.get("CurrentInstanceCount", 0) < variant.get("DesiredInstanceCount", 0)
+    ]
+    return tuple(short or [variant["VariantName"] for variant in described])
 
 
 @dataclass(frozen=True)
@@ -146,15 +167,29 @@ def judge(look: EndpointLook | None, goal: DeploymentGoal) -> Verdict:
 _EXPLANATIONS = {
     Verdict.ROLLED_BACK: "the update to {requested} failed and AWS put {live} back, which serves as before",
     Verdict.SUPERSEDED: "it serves {live} instead of {requested}: another deployment came after this one",
-    Verdict.FAILED: "it is {status} and does not serve {requested}",
+    Verdict.FAILED: "it is {status}{meaning} and does not serve {requested}",
     Verdict.GONE: "it does not exist any more, so {requested} is not served: somebody deleted it",
 }
 
 
+_MEANINGS = {
+    "OutOfService": " (it takes no requests)",
+    "UpdateRollbackFailed": " (it serves a mix of old and new instances, since AWS's own way back failed as well)",
+}
+"""What a status says, in the words of DescribeEndpoint's model."""
+
+
 def explain(verdict: Verdict, look: EndpointLook | None, goal: DeploymentGoal) -> str:
-    """Say in one or two sentences why the wait did not end well."""
+    """Say in a few sentences why the wait did not end well."""
     live = look.live_config if look is not None else None
     status = look.status if look is not None else "gone"
-    text = _EXPLANATIONS[verdict].format(requested=goal.config_name, live=live, status=status)
+    text = _EXPLANATIONS[verdict].format(
+        requested=goal.config_name, live=live, status=status, meaning=_MEANINGS.get(status, "")
+    )
     reason = look.failure_reason if look is not None else ""
-    return f"Endpoint {goal.endpoint_name}: {text}.{f' AWS says: {reason}' if reason else ''}"
+    told = [f"Endpoint {goal.endpoint_name}: {text}."]
+    if reason:
+        told.append(f"AWS says: {reason}")
+    if verdict in (Verdict.ROLLED_BACK, Verdict.FAILED) and look is not None and look.variants_concerned:
+        told.append(f"Variants concerned: {', '.join(look.variants_concerned)}.")
+    return " ".join(told)

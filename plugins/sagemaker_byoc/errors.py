@@ -10,11 +10,17 @@
     │   └── ImageBuildInterruptedError   the builder itself failed, or another run's build was stopped: worth a retry
     ├── TrainingJobFailedError       the job ended Failed
     ├── TrainingJobStoppedError      the job ended Stopped: by a person, by MaxRuntime, by a lost spot instance
-    ├── EndpointFailedError          the endpoint ended Failed, OutOfService or UpdateRollbackFailed
+    ├── EndpointFailedError          the endpoint ended Failed
+    │   ├── EndpointOutOfServiceError    it ended OutOfService
+    │   ├── EndpointRollbackFailedError  it ended UpdateRollbackFailed
+    │   └── EndpointGoneError            it does not exist any more
     ├── EndpointRolledBackError      the endpoint serves again what it served before
     ├── EndpointSupersededError      the endpoint serves what another run asked for
     ├── EndpointClaimError           AWS does not let the run queue up for the endpoint
-    └── SmokeTestError               the endpoint answers, but not well enough
+    ├── NoWayBackError               what an endpoint serves, or served, could not be made again
+    ├── RestoreError                 the endpoint could not be given back what it served before
+    ├── SmokeTestError               the endpoint does not answer, or not well enough
+    └── CheckerError                 the smoke test's own checker failed, which says nothing about the endpoint
 
 Owns the texts' form, not the facts in them. Knows neither Airflow nor boto3. Every error survives pickling,
 since Airflow moves them between processes.
@@ -26,14 +32,20 @@ from typing import Any, ClassVar
 
 __all__ = [
     "BuildContextError",
+    "CheckerError",
     "EndpointClaimError",
     "EndpointFailedError",
+    "EndpointGoneError",
+    "EndpointOutOfServiceError",
+    "EndpointRollbackFailedError",
     "EndpointRolledBackError",
     "EndpointSupersededError",
     "ImageBuildError",
     "ImageBuildInterruptedError",
     "JobMismatchError",
+    "NoWayBackError",
     "RequestError",
+    "RestoreError",
     "SageMakerByocError",
     "SmokeTestError",
     "TrainingJobFailedError",
@@ -115,6 +127,18 @@ class EndpointFailedError(SageMakerByocError):
     """The endpoint does not serve."""
 
 
+class EndpointOutOfServiceError(EndpointFailedError):
+    """The endpoint is there and takes no requests."""
+
+
+class EndpointRollbackFailedError(EndpointFailedError):
+    """The update failed, and so did AWS's own way back: the endpoint serves a mix of both configurations."""
+
+
+class EndpointGoneError(EndpointFailedError):
+    """Somebody deleted the endpoint."""
+
+
 class EndpointRolledBackError(SageMakerByocError):
     """The update failed and AWS put the earlier configuration back."""
 
@@ -127,5 +151,17 @@ class EndpointClaimError(SageMakerByocError):
     """The calls are not allowed by which deployments to one endpoint queue up behind each other."""
 
 
+class NoWayBackError(SageMakerByocError):
+    """An endpoint configuration, one of its models or an artifact of these was deleted."""
+
+
+class RestoreError(SageMakerByocError):
+    """The endpoint was told to serve its earlier configuration again, and does not."""
+
+
 class SmokeTestError(SageMakerByocError):
-    """The endpoint's answers are wrong, too slow or not readable."""
+    """The endpoint's answers are wrong, too slow, not readable or not there."""
+
+
+class CheckerError(SageMakerByocError):
+    """The function that was to judge the answers raised an error, or returned what nobody can read."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from sagemaker_byoc.errors import RequestError
 
-__all__ = ["KnownRecord", "encode", "read_csv", "read_rows"]
+__all__ = ["KnownRecord", "decode", "encode", "read_csv", "read_rows"]
 
 _FIELD = "records"
 
@@ -39,7 +39,7 @@ def read_csv(content: bytes, label_column: str, *, source: str) -> list[KnownRec
     :param source: where it came from, for messages
     :raises RequestError: it is not such a text; the message names the line and the column
     """
-    reader = csv.reader(io.StringIO(_text(content, source), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(_csv_text(content, source), newline=""), strict=True)
     records: list[KnownRecord] = []
     header: list[str] | None = None
     try:
@@ -58,21 +58,24 @@ def read_csv(content: bytes, label_column: str, *, source: str) -> list[KnownRec
     return records
 
 
-def read_rows(rows: Sequence[Any], label_column: str) -> list[KnownRecord]:
-    """Read records given in the DAG as dictionaries, all with the same keys.
+def read_rows(rows: Sequence[Any], label_column: str, *, places: Sequence[str] = ()) -> list[KnownRecord]:
+    """Read records from dictionaries, all with the same keys.
 
+    :param places: where each one stands, for messages; by default those of a list in the DAG
     :raises RequestError: an entry is no dictionary, or its keys differ from the first entry's
     """
+    places = places or [f"records[{number}]" for number in range(len(rows))]
     records: list[KnownRecord] = []
-    for number, row in enumerate(rows):
-        where = f"records[{number}]"
+    for where, row in zip(places, rows, strict=True):
         if not isinstance(row, Mapping):
-            raise RequestError(where, row, "a dictionary of column name and value")
+            raise RequestError(where, row, "a dictionary, in JSON an object, of column name and value")
         if label_column not in row:
             raise RequestError("label_column", label_column, f"a key of {where}: {', '.join(map(str, row))}")
+        if len(row) == 1:
+            raise RequestError(where, f"only the column {label_column!r}", "at least one column beside the label")
         if set(row) != set(rows[0]):
             odd = ", ".join(sorted(map(str, set(row) ^ set(rows[0]))))
-            raise RequestError(where, sorted(map(str, row)), "the keys of records[0]", f"The difference: {odd}.")
+            raise RequestError(where, sorted(map(str, row)), f"the keys of {places[0]}", f"The difference: {odd}.")
         features = {name: row[name] for name in rows[0] if name != label_column}
         records.append(KnownRecord(features, _label(row[label_column], where, label_column)))
     return records
@@ -106,12 +109,21 @@ def _csv(features: Sequence[Mapping[str, Any]], *, header: bool) -> bytes:
     return text.getvalue().encode()
 
 
-def _text(content: bytes, source: str) -> str:
+def decode(content: bytes, source: str) -> str:
+    """Return UTF-8 as text, without a byte order mark.
+
+    :param source: where it came from, for the message
+    :raises RequestError: it is not UTF-8; the message names the line
+    """
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RequestError(_FIELD, f"{source} line {line}", "UTF-8 text", f"Byte {error.start} is not.") from error
+
+
+def _csv_text(content: bytes, source: str) -> str:
+    text = decode(content, source)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise RequestError(_FIELD, f"{source} line {line}", "CSV text", "The line holds a NUL: this is binary data.")
@@ -145,6 +157,10 @@ def _record(header: list[str], values: list[str], label_column: str, where: str)
 
 
 def _label(value: Any, where: str, label_column: str) -> str:
+    if isinstance(value, (Mapping, list)):
+        raise RequestError(
+            _FIELD, f"{where}, column {label_column!r}: {value!r}", "a label: text, a number or a truth value"
+        )
     text = "" if value is None else str(value).strip()
     if not text:
         raise RequestError(_FIELD, f"{where}, column {label_column!r}: empty", "a label in every record")

@@ -19,7 +19,7 @@ from sagemaker_byoc.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["as_mapping", "conform", "require_text"]
+__all__ = ["as_flag", "as_mapping", "conform", "require_text"]
 
 FEW = 12
 INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
@@ -53,6 +53,20 @@ def as_mapping(given: Any, field: str) -> Mapping[str, Any]:
         return given
     remedy = "A template renders to text unless the DAG has render_template_as_native_obj=True."
     raise RequestError(field, given, "an object (a dict)", remedy if isinstance(given, str) else "")
+
+
+def as_flag(given: Any, field: str, *, missing: bool = False) -> bool:
+    """Read a truth value, which a template turns into text.
+
+    :param field: how the message names it
+    :param missing: what an empty text or None stands for
+    :raises RequestError: it is something else
+    """
+    words = {"true": True, "false": False, "": missing, "none": missing}
+    try:
+        return words[str(given).strip().lower()]
+    except KeyError as error:
+        raise RequestError(field, given, "true or false") from error
 
 
 def require_text(given: Any, field: str, allowed: str) -> str:

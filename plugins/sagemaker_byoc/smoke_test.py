@@ -1,23 +1,24 @@
 """The verdict over an endpoint: what it answered, how fast, and whether that is good enough.
 
-Owns the report, its table and the limits. Makes no request and ends no task: what follows from a verdict is decided
-by the caller. Knows neither Airflow nor AWS.
+Owns the report. Makes no request and ends no task: what follows from a verdict is decided by the caller. Knows neither
+Airflow nor AWS.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.answer_table import answer_table
+from sagemaker_byoc.limit import CEILINGS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sagemaker_byoc.prediction import Prediction
 
-__all__ = ["Answer", "Limits", "SmokeTestReport", "number", "percentile"]
+__all__ = ["Answer", "SmokeTestReport", "VariantReport", "percentile"]
 
 
 @dataclass(frozen=True)
@@ -25,54 +26,57 @@ class Answer:
     """One record's right answer beside the endpoint's.
 
     :param record: position in the input, from 1
+    :param why: what a checker says against the prediction
+    :param every: the predictions of all repeats
     """
 
     record: int
     label: str
     prediction: Prediction
     correct: bool
+    why: str = ""
+    every: tuple[Prediction, ...] = ()
+
+    @classmethod
+    def of_repeats(cls, answers: Sequence[Answer]) -> Answer:
+        """Bring a record's answers of all repeats to one, which is right only if each of them is."""
+        shown = next((answer for answer in answers if not answer.correct), answers[0])
+        return replace(shown, every=tuple(answer.prediction for answer in answers))
+
+    @property
+    def stable(self) -> bool:
+        """Say whether all repeats gave the same prediction; as text, in which not-a-number equals itself."""
+        return len({repr(prediction) for prediction in self.every}) <= 1
+
+    def as_json(self, *, repeated: bool) -> dict[str, Any]:
+        """Return the answer as JSON data, with the predictions of all repeats if there are several."""
+        return {
+            "record": self.record,
+            "label": self.label,
+            "prediction": _plain(self.prediction),
+            "correct": self.correct,
+            **({"why": self.why} if self.why else {}),
+            **({"every": [_plain(each) for each in self.every], "stable": self.stable} if repeated else {}),
+        }
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What an endpoint must reach.
+class VariantReport:
+    """What was observed of one variant.
 
-    :param minimum_accuracy: lowest share of right answers, 0 to 1
-    :param maximum_latency_ms: highest 95th percentile of a request's time; None sets no limit
-    :param minimum_records: fewest records that say anything
-    :param tolerance: of a regression, the largest difference that counts as right
-    :raises RequestError: a limit that nothing, or everything, would pass
-    """
-
-    minimum_accuracy: float = 0.9
-    maximum_latency_ms: float | None = None
-    minimum_records: float = 1
-    tolerance: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.minimum_accuracy <= 1.0:
-            raise RequestError("minimum_accuracy", self.minimum_accuracy, "a share from 0 to 1, for example 0.9")
-        if self.maximum_latency_ms is not None and not self.maximum_latency_ms > 0:
-            raise RequestError("maximum_latency_ms", self.maximum_latency_ms, "more than 0, or None for no limit")
-        if self.minimum_records < 1 or self.minimum_records != int(self.minimum_records):
-            raise RequestError("minimum_records", self.minimum_records, "a whole number, 1 or more")
-        if self.tolerance is not None and self.tolerance < 0:
-            raise RequestError("tolerance", self.tolerance, "0 or more, or None for exact answers")
-
-
-@dataclass(frozen=True)
-class SmokeTestReport:
-    """Everything that was observed.
-
-    :param variant: the variant that answered last, as AWS named it
+    :param variant: as AWS named it; None when nothing told which one it was
+    :param asked: number of records that it was asked about
+    :param answers: one for each record that was answered
     :param latencies_ms: one per measured request, in milliseconds
+    :param error: why it was not asked any further
     """
 
-    endpoint_name: str
     variant: str | None
+    asked: int
     answers: Sequence[Answer]
     latencies_ms: Sequence[float]
     limits: Limits
+    error: str = ""
 
     @property
     def correct(self) -> int:
@@ -81,100 +85,150 @@ class SmokeTestReport:
 
     @property
     def accuracy(self) -> float:
-        """Return the share of right answers, 0 to 1."""
-        return self.correct / len(self.answers)
+        """Return the share of right answers, 0 to 1; what was not answered is not right."""
+        return self.correct / self.asked
+
+    @property
+    def unstable(self) -> int:
+        """Count the records that were answered differently from one repeat to another."""
+        return sum(not answer.stable for answer in self.answers)
 
     def violations(self) -> list[str]:
-        """List each limit that was missed, as a sentence; empty means passed."""
-        found = []
+        """List each limit that was missed, as a sentence, or the error of what did not answer; empty means passed."""
+        return [self.error] if self.error else [*self._accuracy_violation(), *self._latency_violations()]
+
+    def _accuracy_violation(self) -> Iterator[str]:
         if self.accuracy < self.limits.minimum_accuracy:
-            found.append(
-                f"accuracy {self.accuracy:.3f} ({self.correct} of {len(self.answers)} right) is below "
+            unstable = f", {self.unstable} not the same in every repeat" if self.unstable else ""
+            yield (
+                f"accuracy {self.accuracy:.3f} ({self.correct} of {self.asked} right{unstable}) is below "
                 f"minimum_accuracy {self.limits.minimum_accuracy:g}"
             )
-        ceiling = self.limits.maximum_latency_ms
-        p95 = percentile(self.latencies_ms, 95)
-        if ceiling is not None and p95 > ceiling:
-            found.append(f"p95 latency {p95:.1f} ms is above maximum_latency_ms {ceiling:g}")
-        return found
 
-    def as_json(self, maximum_predictions: int) -> dict[str, Any]:
-        """Return the report as small JSON data.
+    def _latency_violations(self) -> Iterator[str]:
+        for name, percent in self.limits.ceilings().items():
+            reached, ceiling = percentile(self.latencies_ms, percent), getattr(self.limits, name)
+            if reached > ceiling:
+                yield f"p{percent} latency {reached:.1f} ms is above {name} {ceiling:g}"
 
-        :param maximum_predictions: list at most so many predictions, the wrong ones first
-        """
-        listed = sorted(self.answers, key=lambda answer: answer.correct)[:maximum_predictions]
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts and times as JSON data."""
+        violations = self.violations()
         return {
-            "endpoint_name": self.endpoint_name,
             "variant": self.variant,
-            "records": len(self.answers),
+            "records": self.asked,
             "correct": self.correct,
             "accuracy": self.accuracy,
-            "minimum_accuracy": self.limits.minimum_accuracy,
-            "maximum_latency_ms": self.limits.maximum_latency_ms,
-            "latency_ms": self.latency_ms(),
-            "predictions": [
-                {
-                    "record": answer.record,
-                    "label": answer.label,
-                    "prediction": answer.prediction,
-                    "correct": answer.correct,
-                }
-                for answer in sorted(listed, key=lambda answer: answer.record)
-            ],
-            "passed": not self.violations(),
+            "unstable": self.unstable,
+            "latency_ms": latency_ms(self.latencies_ms),
+            "violations": violations,
+            "passed": not violations,
         }
-
-    def latency_ms(self) -> dict[str, float]:
-        """Return the median, 95th percentile and maximum of a request's time, in milliseconds."""
-        latencies = self.latencies_ms
-        named = {"p50": percentile(latencies, 50), "p95": percentile(latencies, 95), "max": max(latencies)}
-        return {name: round(value, 3) for name, value in named.items()}
 
     def summary(self) -> str:
         """Return one line with the counts and times."""
-        times = " ".join(f"{name} {value:.1f}" for name, value in self.latency_ms().items())
-        share = f"{self.correct} of {len(self.answers)} right (accuracy {self.accuracy:.3f})"
-        return f"{self.endpoint_name}/{self.variant}: {share}, latency in ms: {times}"
+        times = " ".join(f"{name} {value:.1f}" for name, value in latency_ms(self.latencies_ms).items())
+        unstable = f", {self.unstable} of them not the same in every repeat" if self.unstable else ""
+        share = f"{self.correct} of {self.asked} right (accuracy {self.accuracy:.3f}){unstable}"
+        return f"{self.variant}: {share}, latency in ms: {times or 'not measured'}"
+
+
+@dataclass(frozen=True)
+class SmokeTestReport:
+    """Everything that was observed.
+
+    :param variants: one for each variant that was asked by its name, or one for whichever the weights chose
+    :param repeats: how often each record was asked
+    """
+
+    endpoint_name: str
+    variants: Sequence[VariantReport]
+    limits: Limits = field(default_factory=Limits)
+    repeats: int = 1
+
+    @property
+    def failed_variants(self) -> list[str]:
+        """Name the variants that missed a limit."""
+        return [str(report.variant) for report in self.variants if report.violations()]
+
+    @property
+    def wrong(self) -> int:
+        """Count the wrong answers; records without an answer are not among them."""
+        return sum(not answer.correct for _, answer in self._answers())
+
+    def violations(self) -> list[str]:
+        """List each limit that was missed, as a sentence; empty means passed."""
+        return [
+            f"variant {report.variant}: {violation}" if self._is_named(report) else violation
+            for report in self.variants
+            for violation in report.violations()
+        ]
+
+    def as_json(self, maximum_predictions: int | None = None) -> dict[str, Any]:
+        """Return the report as JSON data.
+
+        :param maximum_predictions: list at most so many predictions, the wrong ones first; None lists all
+        """
+        asked = sum(report.asked for report in self.variants)
+        correct = sum(report.correct for report in self.variants)
+        several = len(self.variants) > 1
+        violations = self.violations()
+        return {
+            "endpoint_name": self.endpoint_name,
+            "variant": None if several else self.variants[0].variant,
+            "records": asked,
+            "correct": correct,
+            "accuracy": correct / asked,
+            "minimum_accuracy": self.limits.minimum_accuracy,
+            **{name: getattr(self.limits, name) for name in CEILINGS},
+            "latency_ms": latency_ms([time for report in self.variants for time in report.latencies_ms]),
+            "repeats": self.repeats,
+            "predictions": [
+                {**({"variant": variant} if several else {}), **answer.as_json(repeated=self.repeats > 1)}
+                for variant, answer in self._listed(maximum_predictions)
+            ],
+            "variants": [report.as_json() for report in self.variants],
+            "violations": violations,
+            "passed": not violations,
+        }
+
+    def summary(self) -> str:
+        """Return a line with the counts and times of each variant."""
+        return "\n".join(f"{self.endpoint_name}/{report.summary()}" for report in self.variants)
 
     def table(self, maximum_rows: int, *, only_wrong: bool = False) -> str:
         """Return record, label, prediction and whether they agree, as aligned text."""
-        wanted = [answer for answer in self.answers if not (only_wrong and answer.correct)]
-        rows = [("record", "label", "prediction", "correct?")]
-        rows += [
-            (str(answer.record), answer.label, str(answer.prediction), "yes" if answer.correct else "NO")
-            for answer in wanted[:maximum_rows]
-        ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        hidden = len(wanted) - maximum_rows
-        return "\n".join([*lines, f"... and {hidden} more"] if hidden > 0 else lines)
+        wanted = [(variant, answer) for variant, answer in self._answers() if not (only_wrong and answer.correct)]
+        several, repeated = len(self.variants) > 1, self.repeats > 1
+        return answer_table(wanted, maximum_rows, with_variant=several, with_repeats=repeated)
+
+    def _answers(self) -> list[tuple[str | None, Answer]]:
+        return [(report.variant, answer) for report in self.variants for answer in report.answers]
+
+    def _listed(self, maximum: int | None) -> list[tuple[str | None, Answer]]:
+        """Choose the answers that are worth most: the wrong ones, then the unstable ones; keep their order."""
+        answers = self._answers()
+        ranked = sorted(range(len(answers)), key=lambda place: (answers[place][1].correct, answers[place][1].stable))
+        return [answers[place] for place in sorted(ranked[:maximum])]
+
+    def _is_named(self, report: VariantReport) -> bool:
+        return len(self.variants) > 1 or bool(report.error and report.variant)
+
+
+def latency_ms(latencies: Sequence[float]) -> dict[str, float]:
+    """Return median, 95th and 99th percentile and maximum of the times, in milliseconds; empty without times."""
+    if not latencies:
+        return {}
+    named = {f"p{percent}": percentile(latencies, percent) for percent in CEILINGS.values()}
+    return {name: round(value, 3) for name, value in {**named, "max": max(latencies)}.items()}
+
+
+def _plain(prediction: Prediction) -> Prediction:
+    """Return what JSON can hold, which has no word for infinity and not-a-number."""
+    return prediction if not isinstance(prediction, float) or math.isfinite(prediction) else str(prediction)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
     """Return the nearest-rank percentile: the smallest value that at least so many percent do not exceed."""
     rank = max(1, math.ceil(len(values) * percent / 100))
     return sorted(values)[rank - 1]
-
-
-@overload
-def number(field: str, given: float | str | None, missing: float) -> float: ...
-@overload
-def number(field: str, given: float | str | None, missing: None = None) -> float | None: ...
-
-
-def number(field: str, given: float | str | None, missing: float | None = None) -> float | None:
-    """Read a number that a template has turned into text.
-
-    :param missing: what an empty text or ``None`` stands for
-    :raises RequestError: it is no number, or none that is finite
-    """
-    if given is None or str(given).strip() in ("", "None"):
-        return missing
-    try:
-        value = float(given)
-    except ValueError as error:
-        raise RequestError(field, given, "a number") from error
-    if not math.isfinite(value):
-        raise RequestError(field, given, "a finite number")
-    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,16 @@ def backfill_runs(stack: Stack) -> list[dict[str, Any]]:
     return ended if len(ended) == len(DAYS) else []
 
 
+def report_beside(stack: Stack, artifact: str) -> dict[str, Any]:
+    """Return the smoke test's report from the folder of a model's artifact."""
+    bucket, _, key = artifact.removeprefix("s3://").partition("/")
+    found = aws(stack, "s3").get_object(Bucket=bucket, Key=key.replace("model.tar.gz", "smoke-test.json"))
+    report: dict[str, Any] = json.loads(found["Body"].read())
+    return report
+
+
 def test_three_days_train_on_their_own_partitions(stack: Stack) -> None:
-    """Three days through Airflow's own command give three runs at once, three jobs and three partitions."""
+    """Three days give three runs at once, three jobs and three partitions, and each model has its report beside it."""
     typed = command("airflow backfill").split()
     ran = subprocess.run(
         airflow_command(*typed[1:]),
@@ -46,6 +55,7 @@ def test_three_days_train_on_their_own_partitions(stack: Stack) -> None:
         name = stack.airflow.xcom(DAG_ID, run["dag_run_id"], "create_training_job")
         job = sagemaker.describe_training_job(TrainingJobName=name)
         trained.append([channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in job["InputDataConfig"]])
+        assert report_beside(stack, job["ModelArtifacts"]["S3ModelArtifacts"])["passed"]
     for day, uris in zip(DAYS, trained, strict=True):
         assert uris
         assert all(f"/{day}/" in uri for uri in uris)

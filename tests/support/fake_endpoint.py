@@ -7,21 +7,26 @@ from typing import Any
 
 from tests.support.fake_aws import AwsSays, FakeAws
 
-__all__ = ["CONFIG_ARN", "FakeEndpoint"]
+__all__ = ["CONFIG_ARN", "MODEL_ARN", "FakeEndpoint"]
 
 _ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/iris"
 CONFIG_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint-config/some"
+MODEL_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:model/some"
 _THEN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class FakeEndpoint:
-    """The endpoint ``iris``: looks at it follow a script, and changes move it at once."""
+    """The endpoint ``iris``: looks at it follow a script, and changes move it at once.
+
+    With ``settles``, a change is seen under way once, and through by the next look.
+    """
 
     def __init__(self, aws: FakeAws) -> None:
         self._aws = aws
         self._states: list[dict[str, Any] | None] = [None]
         self._now: dict[str, Any] | None = None
         self._listed = False
+        self.settles = False
         aws.on("ListEndpoints", self.list_endpoints)
         aws.on("DescribeEndpoint", self.describe)
         aws.on("CreateEndpoint", self.create)
@@ -29,6 +34,8 @@ class FakeEndpoint:
         aws.on("DeleteEndpoint", self.delete)
         aws.on("CreateEndpointConfig", {"EndpointConfigArn": CONFIG_ARN})
         aws.on("DescribeEndpointConfig", self.describe_config)
+        aws.on("DescribeModel", self.describe_model)
+        aws.on("AddTags", {"Tags": []})
         aws.on("ListTags", {"Tags": []})
         aws.on("ListEndpointConfigs", {"EndpointConfigs": []})
         aws.on("DeleteEndpointConfig", {})
@@ -80,21 +87,39 @@ class FakeEndpoint:
         return {
             "EndpointConfigName": request["EndpointConfigName"],
             "EndpointConfigArn": CONFIG_ARN,
-            "ProductionVariants": [{"VariantName": "AllTraffic"}],
+            "ProductionVariants": [
+                {"VariantName": "AllTraffic", "ModelName": f"{request['EndpointConfigName']}-model"}
+            ],
+            "CreationTime": _THEN,
+        }
+
+    def describe_model(self, **request: Any) -> dict[str, Any]:
+        """Answer DescribeModel."""
+        container = {"Image": "registry/image@sha256:1", "Environment": {}}
+        return {
+            "ModelName": request["ModelName"],
+            "ModelArn": MODEL_ARN,
+            "PrimaryContainer": container,
+            "ExecutionRoleArn": "arn:aws:iam::123456789012:role/serving",
+            "EnableNetworkIsolation": False,
             "CreationTime": _THEN,
         }
 
     def create(self, **request: Any) -> dict[str, Any]:
         """Answer CreateEndpoint."""
-        self._states = [_state("Creating", request["EndpointConfigName"], None, "")]
+        self._states = [_state("Creating", request["EndpointConfigName"], None, ""), *self._settled(request)]
         return {"EndpointArn": _ARN}
 
     def update(self, **request: Any) -> dict[str, Any]:
         """Answer UpdateEndpoint."""
         live = self._states[-1]
         assert live is not None
-        self._states = [_state("Updating", live["EndpointConfigName"], request["EndpointConfigName"], "")]
+        pending = request["EndpointConfigName"]
+        self._states = [_state("Updating", live["EndpointConfigName"], pending, ""), *self._settled(request)]
         return {"EndpointArn": _ARN}
+
+    def _settled(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        return [_state("InService", request["EndpointConfigName"], None, "")] if self.settles else []
 
     def delete(self, **_: Any) -> dict[str, Any]:
         """Answer DeleteEndpoint; the endpoint is there for one more look."""

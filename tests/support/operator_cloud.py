@@ -1,16 +1,14 @@
-"""A local AWS that operators reach as they reach AWS: by boto3's own environment variables; models to deploy there."""
+"""A local AWS that operators reach as they reach AWS: by boto3's own environment variables."""
 
 from __future__ import annotations
 
-import itertools
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest import mock
 
 from sagemaker_byoc.hooks import connection
-from tests.support.process_cloud import ProcessCloud, archive, process_cloud
+from tests.support.process_cloud import ProcessCloud, process_cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.support.local_cloud import LocalCloud
 
-__all__ = ["CLASSIFIER", "ClassifierAccount", "operator_cloud", "operators_reach"]
+__all__ = ["CLASSIFIER", "operator_cloud", "operators_reach"]
 
 CLASSIFIER = """\
 #!/usr/bin/env python3
@@ -44,6 +42,9 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, b"")
 
     def do_POST(self):
+        if os.environ.get("BROKEN"):
+            self.answer(500, b"out of order")
+            return
         header, *lines = self.rfile.read(int(self.headers["Content-Length"])).decode().splitlines()
         if header != "length":
             self.answer(400, b"the column length is missing")
@@ -56,34 +57,7 @@ address = (os.environ["SAGEMAKER_BIND_TO_ADDRESS"], int(os.environ["SAGEMAKER_BI
 ThreadingHTTPServer(address, Handler).serve_forever()
 """
 """A container that calls everything from the model's threshold on long; a threshold below zero keeps it from
-serving."""
-
-
-@dataclass
-class ClassifierAccount:
-    """A local AWS with the classifier's image."""
-
-    cloud: ProcessCloud
-    numbers: Any = field(default_factory=lambda: itertools.count(1))
-
-    def __post_init__(self) -> None:
-        self.sagemaker = self.cloud.client("sagemaker")
-        self.cloud.client("s3").create_bucket(Bucket="models")
-        self.role_arn = self.cloud.role("serving", "sagemaker.amazonaws.com")
-        self.image = self.cloud.push("classifier", {"serve": CLASSIFIER})
-
-    def name(self) -> str:
-        """Return an endpoint's name that was not used before."""
-        return f"lengths-{next(self.numbers)}"
-
-    def model(self, threshold: float) -> str:
-        """Make a model that calls everything from the threshold on long."""
-        name = f"model-{next(self.numbers)}"
-        content = archive({"threshold": str(threshold).encode()})
-        self.cloud.client("s3").put_object(Bucket="models", Key=f"{name}/model.tar.gz", Body=content)
-        container = {"Image": self.image, "ModelDataUrl": f"s3://models/{name}/model.tar.gz"}
-        self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=self.role_arn, PrimaryContainer=container)
-        return name
+serving, and the variable BROKEN from answering."""
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Holder, Queue, Standing, name_filter, run_key
 from sagemaker_byoc.errors import EndpointClaimError
-from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.task_state import run_has_ended
 from sagemaker_byoc.hooks.watched import PAGE_SIZE, answered_at
 from sagemaker_byoc.retry import aws_code, is_permanent
@@ -70,7 +70,7 @@ class ClaimHook:
         """
         number = standing.queue.number + 1
         with _explained():
-            if not EndpointHook(self._connection).ensure_config(contender.request(standing.queue.next_claim)):
+            if not EndpointConfigHook(self._connection).ensure(contender.request(standing.queue.next_claim)):
                 return None
             queue, _ = self._list()
         if queue.number > number:
@@ -86,7 +86,7 @@ class ClaimHook:
         :raises EndpointClaimError: AWS denies the calls
         """
         with _explained():
-            EndpointHook(self._connection).ensure_config(contender.request(contender.ticket))
+            EndpointConfigHook(self._connection).ensure(contender.request(contender.ticket))
 
     def give_up(self, contender: Contender) -> None:
         """Take the run's ticket down and give its claim back, whichever there is; never fails."""
@@ -122,7 +122,7 @@ class ClaimHook:
         if queue.claimed_at is None:
             return None
         try:
-            tags = EndpointHook(self._connection).tags(queue.arn)
+            tags = EndpointConfigHook(self._connection).tags_of(queue.arn)
         except Exception as error:
             if aws_code(error) != "ValidationException":
                 raise
@@ -139,13 +139,13 @@ class ClaimHook:
         """Delete what means nothing any more; what cannot be deleted harms nobody."""
         for name in names:
             try:
-                EndpointHook(self._connection).delete_config(name)
+                EndpointConfigHook(self._connection).delete(name)
             except Exception as error:  # noqa: BLE001 - see above
                 log.warning("The endpoint configuration %s could not be deleted: %s", name, error)
 
 
 @contextmanager
-def held_until_tested(connection: AwsConnection, run: RunIdentity, endpoint_name: str) -> Iterator[None]:
+def held_until_tested(connection: AwsConnection, run: RunIdentity, endpoint_name: str | None) -> Iterator[None]:
     """Give the run's claim on the endpoint back when the block ends for good; a run without one is left alone.
 
     A failure that is worth a retry keeps the claim for it.

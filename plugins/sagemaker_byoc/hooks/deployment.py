@@ -9,8 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_byoc.config_history import DATA_DATE, ENDPOINT, REPLACED, SMOKE_TEST
 from sagemaker_byoc.deployment import Step, data_date, fill_in_variants, is_older, next_step
-from sagemaker_byoc.errors import EndpointFailedError, RequestError
+from sagemaker_byoc.errors import EndpointFailedError, NoWayBackError, RequestError
+from sagemaker_byoc.guardrail import check_guardrails
+from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
+from sagemaker_byoc.hooks.restore_point import take_restore_point
 from sagemaker_byoc.naming import content_name
 
 if TYPE_CHECKING:
@@ -18,13 +23,10 @@ if TYPE_CHECKING:
 
     from sagemaker_byoc.endpoint_status import EndpointLook
     from sagemaker_byoc.hooks.connection import AwsConnection
-    from sagemaker_byoc.hooks.endpoint import EndpointHook
+    from sagemaker_byoc.restore_point import RestorePoint
     from sagemaker_byoc.run import RunIdentity
 
 __all__ = ["Deployment", "DeploymentPlan"]
-
-_DATA_DATE_TAG = "data_date"
-"""Tag of an endpoint configuration: which data its model was trained on, for later runs to compare with theirs."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +73,21 @@ class DeploymentPlan:
         tags = run.tags(filled.pop("Tags", None))
         date = data_date(given_data_date, run.data_date)
         # Of the configuration alone: the tags of the endpoint stay those of its creation.
-        dated = [*tags, {"Key": _DATA_DATE_TAG, "Value": date}] if date else tags
+        facts = {ENDPOINT: endpoint_name, **({DATA_DATE: date} if date else {})}
         # Templated text becomes numbers before the name is made: "1" and 1 are the same content.
-        named = {**filled, "EndpointConfigName": content_name(base, {}), "Tags": dated}
+        named = {**filled, "EndpointConfigName": content_name(base, {}), "Tags": _tagged(tags, facts)}
         checked = connection.conform("sagemaker", "CreateEndpointConfig", named)
         content = {name: value for name, value in checked.items() if name not in ("EndpointConfigName", "Tags")}
         names = {"EndpointName": endpoint_name, "EndpointConfigName": content_name(base, content)}
         _refuse(update_config, names)
-        create = {**names, "Tags": tags}
-        update = {**update_config, **names}
+        create = connection.conform("sagemaker", "CreateEndpoint", {**names, "Tags": tags}, field="endpoint")
+        update = connection.conform("sagemaker", "UpdateEndpoint", {**update_config, **names}, field="update_config")
+        check_guardrails(update, checked)
         return cls(
             endpoint_name=endpoint_name,
             config={**checked, "EndpointConfigName": names["EndpointConfigName"]},
-            create=connection.conform("sagemaker", "CreateEndpoint", create, field="endpoint"),
-            update=connection.conform("sagemaker", "UpdateEndpoint", update, field="update_config"),
+            create=create,
+            update=update,
             data_date=date,
         )
 
@@ -92,19 +95,33 @@ class DeploymentPlan:
 class Deployment:
     """A plan on its way.
 
+    :param run: whose deployment it is, so that a retry knows its own again
     :param replace_failed: delete an endpoint that is Failed, to create it again
+    :param require_way_back: do not replace what could not be put back
     """
 
-    def __init__(self, hook: EndpointHook, plan: DeploymentPlan, *, replace_failed: bool) -> None:
-        self._hook = hook
+    def __init__(
+        self,
+        connection: AwsConnection,
+        plan: DeploymentPlan,
+        run: RunIdentity,
+        *,
+        replace_failed: bool,
+        require_way_back: bool = True,
+    ) -> None:
+        self._connection = connection
+        self._hook = EndpointHook(connection)
+        self._configs = EndpointConfigHook(connection)
         self._plan = plan
+        self._run = run
         self._replace_failed = replace_failed
+        self._require_way_back = require_way_back
 
     def newer_live_config(self, look: EndpointLook | None) -> str | None:
         """Return the live configuration's name and date, if its model was trained on later data than the plan's."""
         if look is None or look.live_config in (None, self._plan.config_name) or look.status == "Failed":
             return None
-        live_date = self._hook.config_tags(str(look.live_config)).get(_DATA_DATE_TAG)
+        live_date = self._configs.tags(str(look.live_config)).get(DATA_DATE)
         return f"{look.live_config} of {live_date}" if is_older(self._plan.data_date, live_date) else None
 
     def advance(self, look: EndpointLook | None) -> dict[str, Any] | None:
@@ -113,29 +130,65 @@ class Deployment:
         :return: the result when the configuration is live or on its way; None when one has to look again after a
             pause
         :raises EndpointFailedError: the endpoint is Failed and must not be replaced
+        :raises NoWayBackError: what it serves could not be put back, and nothing was changed
         """
         step = next_step(look, self._plan.config_name)
         if step is Step.DELETE:
             self._delete_failed(look)
-        if step in (Step.WAIT, Step.DELETE) or not self._do(step):
+        if step in (Step.WAIT, Step.DELETE):
             return None
-        live = look.live_config if look is not None else None
+        previous = self._previous(step, look)
+        # an endpoint that serves nothing loses nothing
+        needed = step is Step.UPDATE and look is not None and look.status != "OutOfService" and self._require_way_back
+        point = self._way_back(previous, needed=needed) if previous else None
+        if not self._do(step, previous):
+            return None
         return {
             "endpoint_name": self._plan.endpoint_name,
             "endpoint_config_name": self._plan.config_name,
-            "previous_endpoint_config_name": live if live != self._plan.config_name else None,
+            "previous_endpoint_config_name": previous,
             "operation": step.value,
+            "restore_point": point.as_json() if point else None,
         }
 
-    def _do(self, step: Step) -> bool:
+    def _previous(self, step: Step, look: EndpointLook | None) -> str | None:
+        """Return the configuration that this deployment replaces, or has replaced when an earlier try did it."""
+        live = look.live_config if look is not None else None
+        if live != self._plan.config_name:
+            return live
+        tags = self._configs.tags(self._plan.config_name) if step is Step.NONE else {}
+        own = {tag["Key"]: tag["Value"] for tag in self._run.tags()}
+        is_own = all(tags.get(key) == own[key] for key in ("airflow:dag_id", "airflow:run_id"))
+        return (tags.get(REPLACED) or None) if is_own else None
+
+    def _way_back(self, config_name: str, *, needed: bool) -> RestorePoint | None:
+        try:
+            return take_restore_point(self._connection, config_name)
+        except NoWayBackError as error:
+            if not needed:
+                return None
+            message = (
+                f"There would be no way back: endpoint {self._plan.endpoint_name} serves {config_name}. {error} "
+                "Nothing was changed, it goes on serving. Make what is missing again under the same name, or set "
+                "require_way_back=False to deploy without a way back, and clear this task."
+            )
+            raise NoWayBackError(message) from error
+
+    def _do(self, step: Step, previous: str | None) -> bool:
         """Send the step's requests; False when another run was faster."""
         if step is Step.CREATE:
-            self._hook.ensure_config(self._plan.config)
+            self._ensure_config(None)
             return self._hook.create(self._plan.create)
         if step is Step.UPDATE:
-            self._hook.ensure_config(self._plan.config)
+            self._ensure_config(previous)
             return self._hook.update(self._plan.update)
         return True
+
+    def _ensure_config(self, previous: str | None) -> None:
+        """Make the configuration; one that exists gets the tags of this deployment in place of an earlier one's."""
+        tags = _tagged(self._plan.config["Tags"], {REPLACED: previous or ""})
+        if not self._configs.ensure({**self._plan.config, "Tags": tags}):
+            self._configs.tag(self._plan.config_name, _tagged(tags, {SMOKE_TEST: ""}))
 
     def _delete_failed(self, look: EndpointLook | None) -> None:
         reason = look.failure_reason if look is not None else ""
@@ -154,3 +207,9 @@ def _refuse(update_config: Mapping[str, Any], names: Mapping[str, str]) -> None:
         if name in update_config:
             field = f"update_config.{name}"
             raise RequestError(field, update_config[name], "nothing: the operator fills this member in")
+
+
+def _tagged(tags: list[dict[str, str]], facts: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the tags with those of our own; a tag of the user's wins over ours of the same key."""
+    taken = {tag.get("Key") for tag in tags if isinstance(tag, dict)}
+    return [*tags, *({"Key": key, "Value": value} for key, value in facts.items() if key not in taken)]

@@ -1,7 +1,7 @@
 """Calls that make, change, watch and ask an endpoint.
 
-Owns every call about endpoints and their configurations. Decides nothing: what a look means stands in
-``endpoint_status`` and ``deployment``. Knows nothing of tasks, deferral or templates.
+Owns every call about endpoints. Decides nothing: what a look means stands in ``endpoint_status`` and ``deployment``.
+Knows nothing of tasks, deferral or templates.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ __all__ = ["EndpointHook"]
 
 # The quote keeps "Could not find endpoint configuration" apart, which no second look cures.
 _ABSENT = 'Could not find endpoint "'
-_ABSENT_CONFIG = 'Could not find endpoint configuration "'
 _EXISTS = 'Cannot create already existing endpoint "'
-_EXISTS_CONFIG = 'Cannot create already existing endpoint configuration "'
 _BUSY = 'Cannot update in-progress endpoint "'
 
 
@@ -47,6 +45,17 @@ class EndpointHook:
                 return None
             raise
 
+    def variant_names(self, endpoint_name: str) -> list[str]:
+        """Name the production variants that an endpoint has now; none when it does not exist."""
+        client = self._connection.client("sagemaker")
+        try:
+            endpoint = client.describe_endpoint(EndpointName=endpoint_name)
+        except client.exceptions.ClientError as error:
+            if _says(error, _ABSENT):
+                return []
+            raise
+        return [variant["VariantName"] for variant in endpoint.get("ProductionVariants", [])]
+
     def page_of_changes(self, since: datetime, token: str | None) -> Page[EndpointLook | None]:
         """List endpoints that were modified after a time, one page of them."""
         more = {"NextToken": token} if token else {}
@@ -61,20 +70,6 @@ class EndpointHook:
     def is_changing(self, seen: EndpointLook | None) -> bool:
         """Say whether the endpoint is on its way to a state that a list will show, which its end is not."""
         return seen is not None and seen.changing and seen.status != "Deleting"
-
-    def ensure_config(self, request: Mapping[str, Any]) -> bool:
-        """Make an endpoint configuration; one of that name holds the same content already, since the name says so.
-
-        :return: whether it was made now
-        """
-        client = self._connection.client("sagemaker")
-        try:
-            client.create_endpoint_config(**request)
-        except client.exceptions.ClientError as error:
-            if _says(error, _EXISTS_CONFIG):
-                return False
-            raise
-        return True
 
     def create(self, request: Mapping[str, Any]) -> bool:
         """Create an endpoint.
@@ -96,42 +91,6 @@ class EndpointHook:
         :return: False when the endpoint is busy or gone, so that one should look again
         """
         return self._change("delete_endpoint", {"EndpointName": endpoint_name})
-
-    def delete_config(self, config_name: str) -> None:
-        """Delete an endpoint configuration; harmless when there is none of that name."""
-        client = self._connection.client("sagemaker")
-        try:
-            client.delete_endpoint_config(EndpointConfigName=config_name)
-        except client.exceptions.ClientError as error:
-            if not _says(error, _ABSENT_CONFIG):
-                raise
-
-    def config_tags(self, config_name: str) -> dict[str, str]:
-        """Return the tags of an endpoint configuration; none when it does not exist any more."""
-        config = self._config(config_name)
-        return {} if config is None else self.tags(config["EndpointConfigArn"])
-
-    def tags(self, arn: str) -> dict[str, str]:
-        """Return the tags of an endpoint or of an endpoint configuration."""
-        client = self._connection.client("sagemaker")
-        pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
-        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
-
-    def config_created(self, config_name: str) -> datetime | None:
-        """Return when an endpoint configuration was made; None when it does not exist any more."""
-        config = self._config(config_name)
-        created: datetime | None = config["CreationTime"] if config else None
-        return created
-
-    def _config(self, config_name: str) -> Mapping[str, Any] | None:
-        client = self._connection.client("sagemaker")
-        try:
-            config: Mapping[str, Any] = client.describe_endpoint_config(EndpointConfigName=config_name)
-        except client.exceptions.ClientError as error:
-            if _says(error, _ABSENT_CONFIG):
-                return None
-            raise
-        return config
 
     def _change(self, operation: str, request: Mapping[str, Any]) -> bool:
         client = self._connection.client("sagemaker")

@@ -11,11 +11,14 @@ from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.endpoint_status import LOG_GROUP, Verdict, explain, judge
 from sagemaker_byoc.errors import (
     EndpointFailedError,
+    EndpointGoneError,
+    EndpointOutOfServiceError,
+    EndpointRollbackFailedError,
     EndpointRolledBackError,
     EndpointSupersededError,
     SageMakerByocError,
 )
-from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.log import LogHook
 
 if TYPE_CHECKING:
@@ -30,7 +33,11 @@ _ERRORS: Mapping[Verdict, type[SageMakerByocError]] = {
     Verdict.ROLLED_BACK: EndpointRolledBackError,
     Verdict.SUPERSEDED: EndpointSupersededError,
     Verdict.FAILED: EndpointFailedError,
-    Verdict.GONE: EndpointFailedError,
+    Verdict.GONE: EndpointGoneError,
+}
+_ERRORS_BY_STATUS: Mapping[str, type[SageMakerByocError]] = {
+    "OutOfService": EndpointOutOfServiceError,
+    "UpdateRollbackFailed": EndpointRollbackFailedError,
 }
 
 
@@ -44,7 +51,8 @@ def finish(
     :return: ``endpoint_name``, ``endpoint_config_name``
     :raises EndpointRolledBackError: AWS put the previous configuration back
     :raises EndpointSupersededError: the endpoint serves a third one
-    :raises EndpointFailedError: it does not serve, or is gone
+    :raises EndpointFailedError: it does not serve what it should; subclasses tell why: out of service, AWS's own way
+        back failed, it is gone
     """
     verdict = judge(look, goal)
     if verdict is Verdict.LIVE:
@@ -54,8 +62,9 @@ def finish(
         LOG_GROUP.format(goal.endpoint_name),
         "",
         log_lines,
-        since=lambda: EndpointHook(connection).config_created(goal.config_name),
+        since=lambda: EndpointConfigHook(connection).created(goal.config_name),
     )
     link = endpoint_url(connection.region, goal.endpoint_name)
     story = (explain(verdict, look, goal), "Last lines of its containers:", *(lines or ["(none)"]), f"Console: {link}")
-    raise _ERRORS[verdict]("\n".join(story))
+    by_status = _ERRORS_BY_STATUS.get(look.status) if look is not None and verdict is Verdict.FAILED else None
+    raise (by_status or _ERRORS[verdict])("\n".join(story))

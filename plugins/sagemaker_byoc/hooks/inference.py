@@ -7,7 +7,7 @@ tasks or templates.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["InferenceHook", "Reply"]
 
 _SHOWN_CHARACTERS = 2_000
+_READ_TIMEOUT_SECONDS = 70
+"""AWS gives a container 60 seconds and then says so; boto3 gives up after 60 as well, and should not be the first.
+Source: InvokeEndpoint in the API reference, which advises 70."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +46,35 @@ class InferenceHook:
 
     def __init__(self, connection: AwsConnection) -> None:
         self._connection = connection
+        patience = {"read_timeout": _READ_TIMEOUT_SECONDS, **(connection.botocore_config or {})}
+        self._runtime = replace(connection, botocore_config=patience)
+
+    def conform(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an InvokeEndpoint request as the API wants it, checked against botocore's model.
+
+        :raises RequestError: what is not allowed
+        """
+        return self._runtime.conform("sagemaker-runtime", "InvokeEndpoint", request, field="invoke_config")
 
     def invoke(self, request: Mapping[str, Any]) -> Reply:
         """Send one InvokeEndpoint request.
 
         :raises RequestError: there is no such endpoint or variant
-        :raises SmokeTestError: the container refused the request or failed
+        :raises SmokeTestError: the container refused the request, failed, or took too long
         """
-        client = self._connection.client("sagemaker-runtime")
+        from botocore.exceptions import ReadTimeoutError
+
+        client = self._runtime.client("sagemaker-runtime")
         started = time.perf_counter()
         try:
             answer = client.invoke_endpoint(**request)
             body = answer["Body"].read()
         except client.exceptions.ModelError as error:
             raise _container_failed(request["EndpointName"], error.response) from error
+        except ReadTimeoutError as error:
+            seconds = client.meta.config.read_timeout
+            message = f"{request['EndpointName']} did not answer within {seconds:g} s (read_timeout of botocore_config)"
+            raise SmokeTestError(f"{message}.") from error
         except client.exceptions.ValidationError as error:
             given = " / ".join(filter(None, (request["EndpointName"], request.get("TargetVariant"))))
             allowed = f"an endpoint in {self._connection.region} that is in service"
@@ -75,7 +93,7 @@ class InferenceHook:
         try:
             return Path(location).read_bytes()
         except OSError as error:
-            allowed = "a file on the worker, an s3:// URI or a list of dictionaries"
+            allowed = "a file on the worker, an s3:// URI, the text of the records or a list of dictionaries"
             raise RequestError("records", location, allowed, f"It cannot be read: {error.strerror}.") from error
 
     def _read_object(self, uri: str) -> bytes:
@@ -93,5 +111,7 @@ def _container_failed(endpoint_name: str, answer: Mapping[str, Any]) -> SmokeTes
     said = str(answer.get("OriginalMessage") or answer["Error"].get("Message", ""))[:_SHOWN_CHARACTERS]
     status = answer.get("OriginalStatusCode", "no")
     log = answer.get("LogStreamArn")
-    message = f"The container behind {endpoint_name} answered with status {status}: {said}"
+    # AWS gives a container that took too long the status 0.
+    did = f"answered with status {status}" if status != 0 else "did not answer"
+    message = f"The container behind {endpoint_name} {did}: {said}"
     return SmokeTestError(f"{message}\nLog: {log}" if log else message)

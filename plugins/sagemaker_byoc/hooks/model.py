@@ -1,4 +1,4 @@
-"""Calls that make and find a SageMaker model. Knows nothing of tasks or templates."""
+"""Calls that make and describe a SageMaker model. Knows nothing of tasks or templates."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelHook"]
 
 _EXISTS = "Cannot create already existing model"
+_ABSENT = "Could not find model"
 
 
 class ModelHook:
@@ -31,8 +32,7 @@ class ModelHook:
         :return: whether it was made now
         :raises RequestError: an artifact is gone; a model can be made without, but an endpoint would never start
         """
-        for field, uri in artifacts(request):
-            self._check_artifact(field, uri)
+        self.check_artifacts(request)
         client = self._connection.client("sagemaker")
         try:
             client.create_model(**request)
@@ -41,6 +41,25 @@ class ModelHook:
                 return False
             raise
         return True
+
+    def describe(self, model_name: str) -> Mapping[str, Any] | None:
+        """Return what DescribeModel says; None when there is no such model (any more)."""
+        client = self._connection.client("sagemaker")
+        try:
+            model: Mapping[str, Any] = client.describe_model(ModelName=model_name)
+        except client.exceptions.ClientError as error:
+            if _ABSENT in str(error):
+                return None
+            raise
+        return model
+
+    def check_artifacts(self, request: Mapping[str, Any]) -> None:
+        """Refuse a CreateModel request one of whose artifacts S3 does not hold.
+
+        :raises RequestError: which, with its URI as ``given``
+        """
+        for field, uri in artifacts(request):
+            self._check_artifact(field, uri)
 
     def _check_artifact(self, field: str, uri: str) -> None:
         """Refuse an artifact that S3 surely does not hold; one that may not be looked at is AWS's to judge."""

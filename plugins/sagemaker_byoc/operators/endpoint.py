@@ -16,13 +16,13 @@ from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, Tas
 
 from sagemaker_byoc.claim import Contender, Turn, run_key
 from sagemaker_byoc.console import endpoint_url
-from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError, RequestError
+from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError
 from sagemaker_byoc.hooks.claim import ClaimHook
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.links import EndpointLink
-from sagemaker_byoc.request import as_mapping, require_text
+from sagemaker_byoc.request import as_flag, as_mapping, require_text
 from sagemaker_byoc.retry import fail_fast, is_permanent
 from sagemaker_byoc.run import RunIdentity
 from sagemaker_byoc.triggers.claim import EndpointClaimTrigger
@@ -54,8 +54,14 @@ class CreateEndpointOperator(BaseOperator):
 
     Nothing is stopped when the task is killed: AWS has no call that ends an update.
 
-    Returns ``{"endpoint_name", "endpoint_config_name", "previous_endpoint_config_name", "operation"}``, the
-    operation being ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none`` (it is live already).
+    Before an endpoint is updated, it is made sure that what it serves could be put back: its configuration, the models
+    of its variants and their artifacts exist. The task fails otherwise, and the endpoint goes on serving.
+
+    Returns ``{"endpoint_name", "endpoint_config_name", "previous_endpoint_config_name", "operation",
+    "restore_point"}``, the operation being ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none``
+    (it is live already). The restore point is ``{"config": CreateEndpointConfig request, "models": [CreateModel
+    requests]}``, from which the previous configuration can be made again after somebody has deleted it; None when
+    nothing was live before. It holds the models' ``Environment``, which whoever may read the XCom then sees.
 
     :param endpoint_name: the endpoint (templated)
     :param model_name: SageMaker model for every variant that names none (templated)
@@ -63,13 +69,16 @@ class CreateEndpointOperator(BaseOperator):
         the name may be left out and is ``AllTraffic``. ``EndpointConfigName``, if given, is the readable beginning
         of the name
     :param update_config: further members of the UpdateEndpoint request, such as ``DeploymentConfig`` or
-        ``RetainAllVariantProperties`` (templated); they do not apply when the endpoint is created
+        ``RetainAllVariantProperties`` (templated); they do not apply when the endpoint is created. Canary, linear and
+        rolling deployments and the alarms that roll them back are checked by AWS's rules before anything is made
     :param data_date: of the data that the model was trained on, an ISO 8601 date or datetime; a bare date is midnight
         UTC (templated). None is the begin of the run's data interval, else its logical date. It is kept as the tag
         ``data_date`` of the configuration, and a live configuration without that tag is never the newer one
     :param deploy_older: deploy even if the live model was trained on later data (templated)
     :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, and create it
         again. Such an endpoint serves nothing; its logs are kept
+    :param require_way_back: refuse to update an endpoint whose present configuration, or a model of it, was deleted
+        (templated)
     :param exclusive: have the endpoint to itself, as said above; False deploys as soon as AWS accepts the update,
         whatever other runs are testing
     :param deferrable: wait in the triggerer instead of on a worker
@@ -88,6 +97,7 @@ class CreateEndpointOperator(BaseOperator):
         "update_config",
         "data_date",
         "deploy_older",
+        "require_way_back",
         "aws_conn_id",
         "region_name",
     )
@@ -105,6 +115,7 @@ class CreateEndpointOperator(BaseOperator):
         data_date: str | None = None,
         deploy_older: bool | str = False,
         replace_failed: bool = True,
+        require_way_back: bool | str = True,
         exclusive: bool = True,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
@@ -122,6 +133,7 @@ class CreateEndpointOperator(BaseOperator):
         self.data_date = data_date
         self.deploy_older = deploy_older
         self.replace_failed = replace_failed
+        self.require_way_back = require_way_back
         self.exclusive = exclusive
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
@@ -162,10 +174,19 @@ class CreateEndpointOperator(BaseOperator):
     def _deploy(self, context: Context, deadline: float | None, claim: int | None = None) -> dict[str, Any]:
         with fail_fast():
             run = RunIdentity.of(context)
-            plan, deploys_older = self._plan(run), self._deploys_older()
+            plan, deploys_older = self._plan(run), as_flag(self.deploy_older, "deploy_older")
+            deployment = Deployment(
+                self._connection,
+                plan,
+                run,
+                replace_failed=self.replace_failed,
+                require_way_back=as_flag(self.require_way_back, "require_way_back", missing=True),
+            )
             EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
             try:
-                return self._advance(self._contender(run, plan), plan, deadline, claim, deploys_older=deploys_older)
+                return self._advance(
+                    deployment, self._contender(run, plan), deadline, claim, deploys_older=deploys_older
+                )
             except (Exception, AirflowTaskTimeout) as error:
                 # What passes is tried again, and the claim is kept for that.
                 if is_permanent(error) or isinstance(error, (AirflowSkipException, AirflowTaskTimeout)):
@@ -174,21 +195,20 @@ class CreateEndpointOperator(BaseOperator):
 
     def _advance(
         self,
+        deployment: Deployment,
         contender: Contender,
-        plan: DeploymentPlan,
         deadline: float | None,
         claim: int | None,
         *,
         deploys_older: bool,
     ) -> dict[str, Any]:
         hook = EndpointHook(self._connection)
-        deployment = Deployment(hook, plan, replace_failed=self.replace_failed)
         while True:
             if self.exclusive:
                 claim = self._claimed(contender, claim, deadline)
             look = hook.look(self.endpoint_name)
             if not deploys_older:
-                _skip_if(deployment.newer_live_config(look), plan)
+                _skip_if(deployment.newer_live_config(look), contender.data_date)
             result = deployment.advance(look)
             if result is not None:
                 self.log.info("Endpoint %(endpoint_name)s: %(operation)s, %(endpoint_config_name)s.", result)
@@ -205,14 +225,6 @@ class CreateEndpointOperator(BaseOperator):
             update_config=as_mapping(self.update_config or {}, "update_config"),
             given_data_date=self.data_date,
         )
-
-    def _deploys_older(self) -> bool:
-        """Read the flag, which a template turns into text."""
-        words = {"true": True, "false": False, "": False, "none": False}
-        try:
-            return words[str(self.deploy_older).strip().lower()]
-        except KeyError as error:
-            raise RequestError("deploy_older", self.deploy_older, "true or false") from error
 
     @property
     def _connection(self) -> AwsConnection:
@@ -292,10 +304,10 @@ class CreateEndpointOperator(BaseOperator):
         return timedelta(seconds=seconds)
 
 
-def _skip_if(newer: str | None, plan: DeploymentPlan) -> None:
+def _skip_if(newer: str | None, data_date: str | None) -> None:
     if newer is not None:
         message = (
-            f"The endpoint serves {newer}, trained on newer data than this run's model of {plan.data_date}: nothing is "
+            f"The endpoint serves {newer}, trained on newer data than this run's model of {data_date}: nothing is "
             "deployed. Set deploy_older=True to deploy it all the same."
         )
         raise AirflowSkipException(message)

@@ -4,68 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sagemaker_byoc.errors import EndpointFailedError, EndpointRolledBackError, EndpointSupersededError
-from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
-from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
-from sagemaker_byoc.sensors.endpoint import EndpointSensor
-from tests.support.operator_cloud import ClassifierAccount as Account
+from tests.support.classifier_account import ClassifierAccount, create, smoke_test, wait
 from tests.support.operator_cloud import operator_cloud
+from tests.support.rollout import blue_green, guarded, percent
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RECORDS = [
-    {"length": 1, "kind": "short"},
-    {"length": 2, "kind": "short"},
-    {"length": 8, "kind": "long"},
-    {"length": 9, "kind": "long"},
-]
-REACHED: dict[str, Any] = {"aws_conn_id": None, "poll_interval_seconds": 0.05}
-
 
 @pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierAccount]:
     """One local AWS for the tests of this module."""
     with operator_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        yield Account(cloud)
+        yield ClassifierAccount(cloud)
 
 
-def create(endpoint_name: str, model_name: str, run: TaskRun | None = None, **changes: Any) -> dict[str, Any]:
-    """Run the operator to its end and return its result."""
-    settings: dict[str, Any] = {
-        "endpoint_name": endpoint_name,
-        "model_name": model_name,
-        "config": {"ProductionVariants": [{"InstanceType": "ml.m5.large", "InitialInstanceCount": "1"}]},
-        **REACHED,
-    }
-    operator = CreateEndpointOperator(task_id="create_endpoint", **{**settings, **changes})
-    result: dict[str, Any] = (run or TaskRun()).of(operator)
-    return result
-
-
-def wait(deployed: dict[str, Any]) -> Any:
-    """Run the sensor to its end and return its result; a failure of a task with retries is raised on a worker."""
-    return TaskRun().of(EndpointSensor(task_id="wait_for_endpoint", endpoint=deployed, retries=1, **REACHED))
-
-
-def smoke_test(endpoint_name: str, run: TaskRun | None = None, **changes: Any) -> Any:
-    """Run the smoke test and return its report."""
-    settings: dict[str, Any] = {
-        "endpoint_name": endpoint_name,
-        "records": RECORDS,
-        "label_column": "kind",
-        "aws_conn_id": None,
-    }
-    return (run or TaskRun()).of(InvokeSmokeTestOperator(task_id="smoke_test", **{**settings, **changes}))
-
-
-def test_a_model_is_deployed_tested_and_replaced(account: Account) -> None:
+def test_a_model_is_deployed_tested_and_replaced(account: ClassifierAccount) -> None:
     """Create, wait, test; then update to another model, whose answers are others."""
     name = account.name()
     first = create(name, account.model(5))
@@ -80,7 +41,7 @@ def test_a_model_is_deployed_tested_and_replaced(account: Account) -> None:
     assert run.xcoms["return_value"]["correct"] == 2
 
 
-def test_repeating_a_deployment_changes_nothing(account: Account) -> None:
+def test_repeating_a_deployment_changes_nothing(account: ClassifierAccount) -> None:
     """A retry after the end finds everything as it wants it."""
     name, model = account.name(), account.model(5)
     wait(create(name, model))
@@ -90,7 +51,7 @@ def test_repeating_a_deployment_changes_nothing(account: Account) -> None:
     assert after["LastModifiedTime"] == before["LastModifiedTime"]
 
 
-def test_a_retry_during_the_deployment_adopts_it(account: Account) -> None:
+def test_a_retry_during_the_deployment_adopts_it(account: ClassifierAccount) -> None:
     """The second try sees the endpoint being created with its own configuration."""
     name, model = account.name(), account.model(5)
     first = create(name, model)
@@ -100,7 +61,7 @@ def test_a_retry_during_the_deployment_adopts_it(account: Account) -> None:
     wait(again)
 
 
-def test_a_second_deployment_waits_for_the_first(account: Account) -> None:
+def test_a_second_deployment_waits_for_the_first(account: ClassifierAccount) -> None:
     """Without the queue two runs make one update after the other, and the first one's sensor tells who overtook it."""
     name = account.name()
     first = create(name, account.model(5), exclusive=False)
@@ -114,7 +75,7 @@ def test_a_second_deployment_waits_for_the_first(account: Account) -> None:
     assert isinstance(caught.value.__cause__, EndpointSupersededError)
 
 
-def test_a_model_that_does_not_serve_is_rolled_back_and_told(account: Account) -> None:
+def test_a_model_that_does_not_serve_is_rolled_back_and_told(account: ClassifierAccount) -> None:
     """The endpoint answers as before, and the task fails with the container's own words."""
     name = account.name()
     good = create(name, account.model(5))
@@ -126,7 +87,36 @@ def test_a_model_that_does_not_serve_is_rolled_back_and_told(account: Account) -
     assert smoke_test(name)["accuracy"] == 1.0
 
 
-def test_a_first_deployment_that_failed_is_replaced_by_the_next(account: Account) -> None:
+def test_a_canary_that_trips_an_alarm_is_rolled_back_and_told(account: ClassifierAccount) -> None:
+    """The sensor waits through the bake, and the task fails with AWS's reason, although the endpoint is InService."""
+    name = account.name()
+    wait(create(name, account.model(5)))
+    account.cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName="too-many-errors", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1, Threshold=1
+    )
+    canary = guarded(blue_green("CANARY", percent(10), wait=600), "too-many-errors")
+    deployed = create(name, account.model(4), update_config={"DeploymentConfig": canary})
+    assert account.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Updating"
+    account.cloud.client("cloudwatch").set_alarm_state(
+        AlarmName="too-many-errors", StateValue="ALARM", StateReason="a test"
+    )
+    with pytest.raises(AirflowFailException, match="ALARM: too-many-errors") as caught:
+        wait(deployed)
+    assert isinstance(caught.value.__cause__, EndpointRolledBackError)
+    assert smoke_test(name)["accuracy"] == 1.0
+
+
+def test_a_linear_deployment_goes_through(account: ClassifierAccount) -> None:
+    """Numbers from templates are text until the request is checked; the pauses are waited for."""
+    name = account.name()
+    wait(create(name, account.model(0)))
+    linear = blue_green("LINEAR", {"Type": "CAPACITY_PERCENT", "Value": "50"}, wait=1)
+    deployed = create(name, account.model(5), update_config={"DeploymentConfig": linear})
+    assert wait(deployed)["endpoint_config_name"] == deployed["endpoint_config_name"]
+    assert smoke_test(name)["accuracy"] == 1.0
+
+
+def test_a_first_deployment_that_failed_is_replaced_by_the_next(account: ClassifierAccount) -> None:
     """Nobody has to delete the Failed endpoint by hand."""
     name = account.name()
     with pytest.raises(AirflowFailException, match="is Failed") as caught:
@@ -137,7 +127,7 @@ def test_a_first_deployment_that_failed_is_replaced_by_the_next(account: Account
     wait(deployed)
 
 
-def test_a_backfill_does_not_replace_a_newer_model(account: Account) -> None:
+def test_a_backfill_does_not_replace_a_newer_model(account: ClassifierAccount) -> None:
     """The date on the live configuration is read from AWS."""
     name = account.name()
     newer = replace(TaskRun(), logical_date=datetime(2026, 5, 1, tzinfo=timezone.utc))
@@ -147,7 +137,7 @@ def test_a_backfill_does_not_replace_a_newer_model(account: Account) -> None:
     assert create(name, account.model(4), data_date="2026-05-01")["operation"] == "update"
 
 
-def test_an_overtaken_smoke_test_judges_nothing(account: Account) -> None:
+def test_an_overtaken_smoke_test_judges_nothing(account: ClassifierAccount) -> None:
     """The endpoint answers well, but with a model that is another run's."""
     name = account.name()
     first = create(name, account.model(5))
@@ -159,7 +149,7 @@ def test_an_overtaken_smoke_test_judges_nothing(account: Account) -> None:
         smoke_test(name, endpoint_config_name=first["endpoint_config_name"])
 
 
-def test_an_unknown_model_is_refused_by_name(account: Account) -> None:
+def test_an_unknown_model_is_refused_by_name(account: ClassifierAccount) -> None:
     """AWS's words reach the user, and no endpoint is left behind."""
     name = account.name()
     with pytest.raises(AirflowFailException, match="no-such-model"):
@@ -167,7 +157,7 @@ def test_an_unknown_model_is_refused_by_name(account: Account) -> None:
     assert name not in [each["EndpointName"] for each in account.sagemaker.list_endpoints()["Endpoints"]]
 
 
-def test_the_containers_refusal_is_told(account: Account) -> None:
+def test_the_containers_refusal_is_told(account: ClassifierAccount) -> None:
     """A wrong column is explained in the container's words."""
     name = account.name()
     wait(create(name, account.model(5)))
@@ -175,7 +165,7 @@ def test_the_containers_refusal_is_told(account: Account) -> None:
         smoke_test(name, records=[{"size": 1, "kind": "short"}])
 
 
-def test_an_unknown_endpoint_is_told(account: Account) -> None:
+def test_an_unknown_endpoint_is_told(account: ClassifierAccount) -> None:
     """The smoke test names it before it says anything about answers."""
     with pytest.raises(AirflowFailException, match=r"endpoint_name: got 'nowhere'"):
         smoke_test("nowhere")

@@ -18,7 +18,8 @@ from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
 from tests.support.airflow_pipe import runs_are
-from tests.support.operator_cloud import ClassifierAccount, operator_cloud
+from tests.support.classifier_account import ClassifierAccount
+from tests.support.operator_cloud import operator_cloud
 from tests.support.process_cloud import wait_until
 from tests.support.task_run import TaskRun
 

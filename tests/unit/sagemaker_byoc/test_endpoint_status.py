@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sagemaker_byoc.endpoint_status import DeploymentGoal, EndpointLook, Verdict, judge
+from sagemaker_byoc.endpoint_status import DeploymentGoal, EndpointLook, Verdict, explain, judge
 
 STATUSES = [
     ("InService", "new", Verdict.LIVE),
@@ -49,3 +49,34 @@ def test_a_look_reads_the_answer_and_survives_an_event() -> None:
     look = EndpointLook.of(answer)
     assert (look.live_config, look.target_config, look.changing) == ("old", "new", True)
     assert EndpointLook(**look.as_json()) == look
+
+
+def variant(name: str, current: int, desired: int) -> dict[str, object]:
+    """Make a variant as DescribeEndpoint shows it."""
+    return {"VariantName": name, "CurrentInstanceCount": current, "DesiredInstanceCount": desired}
+
+
+PING = "The primary container for production variant B did not pass the ping health check. Please check CloudWatch."
+VARIANTS = [
+    (PING, [variant("A", 1, 1), variant("B", 1, 1)], ["B"]),
+    ("Please ensure the model container for variant my-variant starts correctly", [], ["my-variant"]),
+    ("no capacity", [variant("A", 1, 1), variant("B", 0, 1)], ["B"]),
+    ("", [variant("A", 1, 1), variant("B", 1, 1)], ["A", "B"]),
+]
+
+
+@pytest.mark.parametrize(("reason", "described", "concerned"), VARIANTS)
+def test_the_variants_concerned_are_told(reason: str, described: list[dict[str, object]], concerned: list[str]) -> None:
+    """AWS's reason names them, or the counts of instances show them."""
+    answer = {
+        "EndpointName": "iris",
+        "EndpointStatus": "OutOfService",
+        "EndpointConfigName": "new",
+        "FailureReason": reason,
+        "ProductionVariants": described,
+    }
+    look = EndpointLook.of(answer)
+    assert look.variants_concerned == concerned
+    text = explain(Verdict.FAILED, look, DeploymentGoal("iris", "new"))
+    assert text.startswith("Endpoint iris: it is OutOfService (it takes no requests) and does not serve new.")
+    assert text.endswith(f"Variants concerned: {', '.join(concerned)}.")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.request import as_mapping, conform
+from sagemaker_byoc.request import as_flag, as_mapping, conform
 
 GOOD: dict[str, Any] = {
     "TrainingJobName": "iris",
@@ -169,3 +169,18 @@ def test_a_config_that_is_no_object_is_refused(given: Any) -> None:
     """A template in place of the whole config renders to text."""
     with pytest.raises(RequestError, match=r"config: got .*an object"):
         as_mapping(given, "config")
+
+
+@pytest.mark.parametrize(
+    ("given_flag", "flag"), [(True, True), ("True", True), (" false", False), ("", False), (None, False)]
+)
+def test_a_flag_may_come_from_a_form(given_flag: Any, flag: bool) -> None:
+    """Templates render to text, and nothing is no."""
+    assert as_flag(given_flag, "deploy_older") is flag
+
+
+@pytest.mark.parametrize("given_flag", ["yes", 1, "None of these"])
+def test_what_is_neither_true_nor_false_is_refused(given_flag: Any) -> None:
+    """The message names the field."""
+    with pytest.raises(RequestError, match=r"deploy_older: got .*; allowed is true or false"):
+        as_flag(given_flag, "deploy_older")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout, TaskDeferred
 
+from sagemaker_byoc.errors import NoWayBackError
 from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_endpoint import CONFIG_ARN, FakeEndpoint
+from tests.support.rollout import blue_green, guarded
 from tests.support.task_run import TaskRun
 
 VARIANT = {"InstanceType": "ml.m5.large", "InitialInstanceCount": "1"}
@@ -57,6 +60,7 @@ def test_a_missing_endpoint_is_created(aws: FakeAws, endpoint: FakeEndpoint) -> 
         "endpoint_config_name": config["EndpointConfigName"],
         "previous_endpoint_config_name": None,
         "operation": "create",
+        "restore_point": None,
     }
 
 
@@ -71,6 +75,96 @@ def test_an_existing_endpoint_is_updated(aws: FakeAws, endpoint: FakeEndpoint) -
         "RetainAllVariantProperties": True,
     }
     assert (result["operation"], result["previous_endpoint_config_name"]) == ("update", "old")
+
+
+def test_the_restore_point_makes_both_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Configuration and models under the same names, with their tags; and it is small."""
+    endpoint.exists("InService", "old", data_date="2026-01-01")
+    point = TaskRun().of(operator())["restore_point"]
+    tags = [{"Key": "data_date", "Value": "2026-01-01"}]
+    variants = [{"VariantName": "AllTraffic", "ModelName": "old-model"}]
+    assert point["config"] == {"EndpointConfigName": "old", "ProductionVariants": variants, "Tags": tags}
+    [model] = point["models"]
+    assert model == {
+        "ModelName": "old-model",
+        "PrimaryContainer": {"Image": "registry/image@sha256:1"},
+        "ExecutionRoleArn": "arn:aws:iam::123456789012:role/serving",
+        "EnableNetworkIsolation": False,
+        "Tags": tags,
+    }
+    assert len(json.dumps(point)) < 1000
+
+
+GONE = {
+    "DescribeEndpointConfig": 'Could not find endpoint configuration "arn:…".',
+    "DescribeModel": 'Could not find model "arn:…".',
+}
+
+
+@pytest.mark.parametrize("operation", GONE)
+def test_what_could_not_be_put_back_is_not_replaced(aws: FakeAws, endpoint: FakeEndpoint, operation: str) -> None:
+    """Somebody cleaned up; the endpoint goes on serving, and nothing was made or changed."""
+    endpoint.exists("InService", "old")
+    aws.on(operation, AwsSays("ValidationException", GONE[operation]))
+    with pytest.raises(
+        AirflowFailException, match=r"no way back.*old.*does not exist.*require_way_back=False"
+    ) as caught:
+        TaskRun().of(operator())
+    assert isinstance(caught.value.__cause__, NoWayBackError)
+    assert not [name for name, _ in aws.calls if name.startswith(("Create", "Update", "AddTags"))]
+    allowed = TaskRun().of(operator(require_way_back="False"))
+    assert (allowed["previous_endpoint_config_name"], allowed["restore_point"]) == ("old", None)
+
+
+def test_an_artifact_that_is_gone_is_no_way_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A model without it would never start again."""
+    endpoint.exists("InService", "old")
+    described = endpoint.describe_model(ModelName="old-model")
+    described["PrimaryContainer"]["ModelDataUrl"] = "s3://bucket/model.tar.gz"
+    aws.on("DescribeModel", described)
+    aws.on("HeadObject", AwsSays("404", "Not Found", 404))
+    with pytest.raises(AirflowFailException, match=r"does not hold s3://bucket/model.tar.gz any more"):
+        TaskRun().of(operator())
+
+
+def test_an_endpoint_out_of_service_is_updated_without_a_way_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """It serves nothing that could be lost."""
+    endpoint.exists("OutOfService", "old")
+    aws.on("DescribeModel", AwsSays("ValidationException", GONE["DescribeModel"]))
+    assert TaskRun().of(operator())["operation"] == "update"
+
+
+def test_the_configuration_tells_what_it_replaced(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """By its tags an endpoint's configurations are found again, and the one before each."""
+    endpoint.exists("InService", "old")
+    TaskRun().of(operator())
+    tags = {tag["Key"]: tag["Value"] for tag in aws.asked("CreateEndpointConfig")[0]["Tags"]}
+    assert (tags["endpoint"], tags["replaced_config"]) == ("iris", "old")
+
+
+def test_a_configuration_that_is_deployed_again_tells_of_now(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """It has the tags of an earlier deployment, which replaced something else and whose smoke test has ended."""
+    endpoint.exists("InService", "old")
+    text = 'Cannot create already existing endpoint configuration "arn:…".'
+    aws.on("CreateEndpointConfig", AwsSays("ValidationException", text))
+    TaskRun(run_id="manual__2").of(operator())
+    [request] = aws.asked("AddTags")
+    tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+    assert (request["ResourceArn"], tags["replaced_config"], tags["airflow:run_id"]) == (CONFIG_ARN, "old", "manual__2")
+    assert tags["smoke_test"] == ""
+
+
+def test_a_retry_after_the_update_still_knows_the_way_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """The worker died after the call, and by the next try the update is through; another run learns nothing."""
+    endpoint.exists("InService", "old")
+    first = TaskRun().of(operator())
+    aws.on("ListTags", {"Tags": aws.asked("CreateEndpointConfig")[0]["Tags"]})
+    endpoint.exists("InService", first["endpoint_config_name"], keep_tags=True)
+    again = TaskRun(try_number=2).of(operator())
+    assert (again["operation"], again["previous_endpoint_config_name"]) == ("none", "old")
+    assert again["restore_point"]["config"]["EndpointConfigName"] == "old"
+    other = TaskRun(run_id="manual__2").of(operator())
+    assert (other["previous_endpoint_config_name"], other["restore_point"]) == (None, None)
 
 
 def test_a_second_run_of_the_same_content_calls_nothing(aws: FakeAws, endpoint: FakeEndpoint) -> None:
@@ -296,7 +390,10 @@ REFUSED = [
     ({"endpoint_name": "x" * 70}, "endpoint.EndpointName"),
     ({"update_config": {"DeploymentConfig": {"BlueGreenUpdatePolicy": {}}}}, "TrafficRoutingConfiguration"),
     ({"update_config": {"EndpointName": "x"}}, "update_config.EndpointName"),
+    ({"update_config": {"DeploymentConfig": blue_green("CANARY", {"Type": "CAPACITY_PERCENT", "Value": "60"})}}, "60"),
+    ({"update_config": {"DeploymentConfig": guarded({}, *"abcdefghijk")}}, "Alarms.*1 to 10"),
     ({"deploy_older": "perhaps"}, "deploy_older: got 'perhaps'"),
+    ({"require_way_back": "perhaps"}, "require_way_back: got 'perhaps'"),
 ]
 
 

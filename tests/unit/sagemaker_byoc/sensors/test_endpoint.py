@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
-from sagemaker_byoc.errors import EndpointFailedError, EndpointRolledBackError, EndpointSupersededError
+from sagemaker_byoc.errors import (
+    EndpointFailedError,
+    EndpointGoneError,
+    EndpointOutOfServiceError,
+    EndpointRollbackFailedError,
+    EndpointRolledBackError,
+    EndpointSupersededError,
+)
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
 from tests.support.fake_endpoint import FakeEndpoint
@@ -82,10 +89,14 @@ def test_a_rollback_is_a_failure_with_its_reason(aws: FakeAws, endpoint: FakeEnd
 ENDS = [
     ([("Updating", "old"), ("InService", "third")], EndpointSupersededError, "serves third instead of new"),
     ([("Creating", "new"), ("Failed", "new")], EndpointFailedError, "is Failed"),
-    ([("Updating", "old"), ("UpdateRollbackFailed", "old")], EndpointFailedError, "is UpdateRollbackFailed"),
-    ([("Updating", "old"), ("OutOfService", "new")], EndpointFailedError, "is OutOfService"),
-    ([("Updating", "old"), None], EndpointFailedError, "deleted"),
-    ([None], EndpointFailedError, "deleted"),
+    (
+        [("Updating", "old"), ("UpdateRollbackFailed", "old")],
+        EndpointRollbackFailedError,
+        r"is UpdateRollbackFailed \(it serves a mix",
+    ),
+    ([("Updating", "old"), ("OutOfService", "new")], EndpointOutOfServiceError, "is OutOfService"),
+    ([("Updating", "old"), None], EndpointGoneError, "deleted"),
+    ([None], EndpointGoneError, "deleted"),
 ]
 
 
@@ -102,7 +113,7 @@ def test_every_other_end_fails_the_task(
     endpoint.goes_through(*states)
     with pytest.raises(AirflowFailException, match=message) as caught:
         TaskRun().of(sensor(deferrable=deferrable))
-    assert isinstance(caught.value.__cause__, error)
+    assert type(caught.value.__cause__) is error
 
 
 @pytest.mark.parametrize(("deferrable", "stale_looks"), [(True, 2), (False, 1)])

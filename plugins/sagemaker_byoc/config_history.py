@@ -1,0 +1,104 @@
+"""What endpoint configurations tell about the deployments of an endpoint.
+
+Owns the tags that are written for that, the table of configurations, and which of them is the one before the live one.
+Makes no call. Knows neither Airflow nor boto3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+__all__ = ["DATA_DATE", "ENDPOINT", "FAILED", "PASSED", "REPLACED", "SMOKE_TEST", "KnownConfig", "before", "table"]
+
+DATA_DATE = "data_date"
+"""Tag: the date of the data that the model was trained on, for later runs to compare with theirs."""
+ENDPOINT = "endpoint"
+"""Tag: the endpoint that the configuration was deployed to."""
+REPLACED = "replaced_config"
+"""Tag: the configuration that was live when this one was deployed; empty when there was none."""
+SMOKE_TEST = "smoke_test"
+"""Tag: how the last smoke test of this configuration ended, ``passed`` or ``failed: <why>``."""
+PASSED, FAILED = "passed", "failed"
+
+
+@dataclass(frozen=True)
+class KnownConfig:
+    """An endpoint configuration that was deployed to an endpoint.
+
+    :param created: ISO 8601
+    :param data_date: ISO 8601; empty when it is not known
+    :param replaced: what was live before; empty when there was nothing, or it is not known
+    """
+
+    name: str
+    created: str
+    data_date: str = ""
+    models: tuple[str, ...] = ()
+    run_id: str = ""
+    replaced: str = ""
+    smoke_test: str = ""
+
+    @classmethod
+    def of(cls, name: str, created: datetime, models: Sequence[str], tags: Mapping[str, str]) -> KnownConfig:
+        """Read it off AWS's answers."""
+        return cls(
+            name=name,
+            created=created.isoformat(),
+            data_date=tags.get(DATA_DATE, ""),
+            models=tuple(models),
+            run_id=tags.get("airflow:run_id", ""),
+            replaced=tags.get(REPLACED, ""),
+            smoke_test=tags.get(SMOKE_TEST, ""),
+        )
+
+    @property
+    def failed(self) -> bool:
+        """Say whether its smoke test failed."""
+        return self.smoke_test.startswith(FAILED)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as an XCom holds it."""
+        return {**asdict(self), "models": list(self.models)}
+
+
+def before(live: str | None, known: Sequence[KnownConfig]) -> str | None:
+    """Return the configuration to go back to: what the live one replaced, else the newest one made before it.
+
+    One whose smoke test failed is passed over.
+
+    :param live: the live configuration; None when the endpoint does not exist
+    :param known: newest first
+    """
+    good = {config.name: config for config in known if not config.failed and config.name != live}
+    now = next((config for config in known if config.name == live), None)
+    if now is None:
+        return next(iter(good), None)
+    if now.replaced in good:
+        return now.replaced
+    return next((name for name, config in good.items() if config.created < now.created), None)
+
+
+def table(known: Sequence[KnownConfig], live: str | None) -> str:
+    """Return the configurations as aligned text, the live one marked."""
+    rows = [("", "configuration", "created", "data", "model", "run", "smoke test")]
+    rows += [
+        (
+            "live" if config.name == live else "",
+            config.name,
+            config.created[:19],
+            config.data_date[:10] or "?",
+            ", ".join(config.models),
+            config.run_id,
+            config.smoke_test.split(":")[0],
+        )
+        for config in known
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

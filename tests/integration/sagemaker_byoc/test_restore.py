@@ -1,0 +1,330 @@
+"""Deployments that go wrong on a local AWS whose containers really serve: in the end the old model answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+
+from sagemaker_byoc.errors import EndpointGoneError, EndpointRolledBackError
+from sagemaker_byoc.operators.endpoint_config import ListEndpointConfigsOperator
+from sagemaker_byoc.operators.restore import RestoreEndpointOperator
+from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
+from tests.support.classifier_account import REACHED, RECORDS, ClassifierAccount, create, smoke_test, wait
+from tests.support.operator_cloud import operator_cloud
+from tests.support.process_cloud import wait_until
+from tests.support.task_run import TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GOOD, WRONG, SILENT = 5, 0, -1
+"""Thresholds of models that answer rightly, half wrongly, and not at all."""
+
+LIVE_AGAIN = r"(?s)Live now: {} \(InService\). It was live before this deployment. It answers: .*4 of 4 right"
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierAccount]:
+    """One local AWS for the tests of this module."""
+    with operator_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
+        yield ClassifierAccount(cloud)
+
+
+@dataclass
+class Served:
+    """An endpoint that serves a good model.
+
+    :param model: the model's name
+    :param config: the endpoint configuration's name
+    """
+
+    account: ClassifierAccount
+    name: str
+    model: str
+    config: str
+
+    def answers_rightly(self) -> bool:
+        """Ask the endpoint what only the good model knows."""
+        return bool(smoke_test(self.name, endpoint_config_name=self.config)["accuracy"] == 1.0)
+
+    def delete_all(self) -> None:
+        """Delete configuration and model, as somebody does who cleans up."""
+        self.account.sagemaker.delete_endpoint_config(EndpointConfigName=self.config)
+        self.account.sagemaker.delete_model(ModelName=self.model)
+
+    def delete_endpoint(self) -> None:
+        """Delete the endpoint, and wait until it is gone."""
+        self.account.sagemaker.delete_endpoint(EndpointName=self.name)
+        wait_until(lambda: self.name not in self._names(), f"{self.name} is gone")
+
+    def _names(self) -> list[str]:
+        found = self.account.sagemaker.list_endpoints(NameContains=self.name)["Endpoints"]
+        return [each["EndpointName"] for each in found]
+
+    def deploy(self, threshold: float, run: TaskRun | None = None, **environment: str) -> dict[str, Any]:
+        """Deploy another model, whoever has the endpoint to itself, and wait until it is live."""
+        deployed = create(self.name, self.account.model(threshold, **environment), run, exclusive=False)
+        wait(deployed)
+        return deployed
+
+
+@pytest.fixture
+def served(account: ClassifierAccount) -> Served:
+    """An endpoint of its own for each test."""
+    name, model = account.name(), account.model(GOOD)
+    deployed = create(name, model)
+    wait(deployed)
+    return Served(account, name, model, deployed["endpoint_config_name"])
+
+
+def smoke_test_of(deployed: dict[str, Any], **changes: Any) -> InvokeSmokeTestOperator:
+    """Make the smoke test of a deployment."""
+    settings = {"records": RECORDS, "label_column": "kind", "deployment": deployed, **REACHED, **changes}
+    return InvokeSmokeTestOperator(task_id="smoke_test", **settings)
+
+
+def restore(deployed: dict[str, Any] | None = None, **changes: Any) -> Any:
+    """Run the task that puts back what was live."""
+    settings = {"deployment": deployed, **REACHED, **changes}
+    return TaskRun().of(RestoreEndpointOperator(task_id="restore_endpoint", **settings))
+
+
+@contextmanager
+def fails(message: str) -> Iterator[pytest.ExceptionInfo[AirflowFailException]]:
+    """Expect a failure that no retry follows."""
+    with pytest.raises(AirflowFailException, match=message) as caught:
+        yield caught
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_wrong_answers_bring_the_old_model_back(served: Served, deferrable: bool) -> None:
+    """With the report kept, and the restored model asked."""
+    deployed = served.deploy(WRONG)
+    run = TaskRun()
+    with fails(LIVE_AGAIN.format(served.config)) as caught:
+        run.of(smoke_test_of(deployed, deferrable=deferrable))
+    assert "accuracy 0.500 (2 of 4 right)" in str(caught.value)
+    assert run.xcoms["return_value"]["correct"] == 2
+    assert len(run.deferrals) == int(deferrable)
+    assert served.answers_rightly()
+
+
+def test_errors_of_the_container_bring_the_old_model_back(served: Served) -> None:
+    """It starts, is healthy, and answers 500."""
+    deployed = served.deploy(GOOD, BROKEN="yes")
+    with fails(LIVE_AGAIN.format(served.config)) as caught:
+        TaskRun().of(smoke_test_of(deployed))
+    assert "status 500: out of order" in str(caught.value)
+    assert served.answers_rightly()
+
+
+def test_a_container_that_does_not_start_leaves_the_old_model(served: Served) -> None:
+    """AWS goes back by itself; the task behind the wait has nothing to do and says so."""
+    deployed = create(served.name, served.account.model(SILENT))
+    with fails(r"(?s)Variants concerned: AllTraffic.*a threshold below zero is no model") as caught:
+        wait(deployed)
+    assert isinstance(caught.value.__cause__, EndpointRolledBackError)
+    with pytest.raises(AirflowSkipException, match=f"serves {served.config} already"):
+        restore(deployed)
+    assert served.answers_rightly()
+
+
+@pytest.mark.parametrize("deleted", ["config", "model", "artifact"])
+def test_what_could_not_be_put_back_is_not_replaced(served: Served, deleted: str) -> None:
+    """The deployment is refused before anything changes; told to, it goes ahead."""
+    sagemaker, model = served.account.sagemaker, served.account.model(WRONG)
+    if deleted == "config":
+        sagemaker.delete_endpoint_config(EndpointConfigName=served.config)
+    elif deleted == "model":
+        sagemaker.delete_model(ModelName=served.model)
+    else:
+        served.account.cloud.client("s3").delete_object(Bucket="models", Key=f"{served.model}/model.tar.gz")
+    before = sagemaker.describe_endpoint(EndpointName=served.name)
+    with fails(r"no way back.*require_way_back=False"):
+        create(served.name, model)
+    assert sagemaker.describe_endpoint(EndpointName=served.name)["LastModifiedTime"] == before["LastModifiedTime"]
+    assert served.answers_rightly()
+    assert create(served.name, model, require_way_back=False)["restore_point"] is None
+
+
+def test_what_is_deleted_after_the_update_is_made_again(served: Served) -> None:
+    """Configuration and model come back under their names, with their tags."""
+    deployed = served.deploy(WRONG)
+    served.delete_all()
+    with fails(LIVE_AGAIN.format(served.config)):
+        TaskRun().of(smoke_test_of(deployed))
+    assert served.answers_rightly()
+    described = served.account.sagemaker.describe_endpoint_config(EndpointConfigName=served.config)
+    tags = served.account.sagemaker.list_tags(ResourceArn=described["EndpointConfigArn"])["Tags"]
+    assert {"Key": "endpoint", "Value": served.name} in tags
+    model = served.account.sagemaker.describe_model(ModelName=served.model)
+    assert model["PrimaryContainer"] == deployed["restore_point"]["models"][0]["PrimaryContainer"]
+
+
+def test_a_model_alone_is_made_again(served: Served) -> None:
+    """The configuration that names it is still there."""
+    deployed = served.deploy(WRONG)
+    served.account.sagemaker.delete_model(ModelName=served.model)
+    with fails(LIVE_AGAIN.format(served.config)):
+        TaskRun().of(smoke_test_of(deployed))
+    assert served.answers_rightly()
+
+
+def test_the_restore_point_is_small(served: Served) -> None:
+    """It travels through XCom with each deployment."""
+    deployed = served.deploy(WRONG)
+    assert len(json.dumps(deployed["restore_point"])) < 2000
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["the endpoint", "all of it"])
+def test_an_endpoint_deleted_before_the_test_is_created_again(served: Served, everything: bool) -> None:
+    """With the old model, whatever the new one was worth."""
+    deployed = served.deploy(GOOD)
+    if everything:
+        served.delete_all()
+    served.delete_endpoint()
+    with fails(LIVE_AGAIN.format(served.config)) as caught:
+        TaskRun().of(smoke_test_of(deployed))
+    assert "somebody deleted it" in str(caught.value)
+    assert served.answers_rightly()
+
+
+def test_an_endpoint_deleted_during_the_deployment_is_created_again(served: Served) -> None:
+    """By the task behind the wait, which fails with the reason."""
+    deployed = served.deploy(GOOD)
+    served.delete_endpoint()
+    with fails("somebody deleted it") as caught:
+        wait(deployed)
+    assert isinstance(caught.value.__cause__, EndpointGoneError)
+    assert restore(deployed)["operation"] == "create"
+    assert served.answers_rightly()
+
+
+def test_a_failed_endpoint_is_replaced_by_what_served_before(served: Served) -> None:
+    """Somebody deleted the endpoint and created it with the new model, which does not start."""
+    deployed = create(served.name, served.account.model(SILENT))
+    with fails("threshold below zero"):
+        wait(deployed)
+    served.delete_endpoint()
+    config = deployed["endpoint_config_name"]
+    served.account.sagemaker.create_endpoint(EndpointName=served.name, EndpointConfigName=config)
+    with fails("is Failed"):
+        wait(deployed)
+    assert restore(deployed)["operation"] == "create"
+    assert served.answers_rightly()
+
+
+def test_a_worker_killed_after_the_update_costs_no_way_back(served: Served) -> None:
+    """What it returned is lost; the next try learns from AWS what was live before, and the test goes on."""
+    run, model = TaskRun(), served.account.model(WRONG)
+    lost = create(served.name, model, run)
+    wait(lost)
+    again = create(served.name, model, TaskRun(try_number=2))
+    assert again == {**lost, "operation": "none"}
+    with fails(LIVE_AGAIN.format(served.config)):
+        TaskRun().of(smoke_test_of(again))
+    assert served.answers_rightly()
+
+
+def test_a_task_abandoned_in_the_middle_of_the_rollback_is_gone_on_with(served: Served) -> None:
+    """The next try finds the rollback under way, or through, and fails for the same reason."""
+    deployed = served.deploy(WRONG)
+    with pytest.raises(TaskDeferred):
+        smoke_test_of(deployed).execute(TaskRun().context)
+    with fails(LIVE_AGAIN.format(served.config)) as caught:
+        TaskRun(try_number=2).of(smoke_test_of(deployed))
+    assert "failed: " in str(caught.value)
+    assert "accuracy 0.500" in str(caught.value)
+    assert served.answers_rightly()
+
+
+WORKER = """\
+import json, sys
+from tests.integration.sagemaker_byoc.test_restore import smoke_test_of
+from tests.support.task_run import TaskRun
+
+deployed = json.load(sys.stdin)
+TaskRun().of(smoke_test_of(deployed, deferrable=False, poll_interval_seconds=60))
+"""
+
+
+def test_a_killed_worker_is_gone_on_for(served: Served) -> None:
+    """A process that waits for the rollback gets SIGKILL; another one ends the matter."""
+    deployed = served.deploy(WRONG)
+    worker = subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, env=_environment(), text=True)
+    try:
+        assert worker.stdin is not None
+        with worker.stdin as stdin:
+            json.dump(deployed, stdin)
+        wait_until(lambda: _target(served) == served.config, "the rollback has begun", 60.0)
+    finally:
+        worker.kill()
+        worker.wait()
+    with fails(LIVE_AGAIN.format(served.config)) as caught:
+        TaskRun(try_number=2).of(smoke_test_of(deployed))
+    assert "accuracy 0.500" in str(caught.value)
+    assert served.answers_rightly()
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment with the paths that tests import from."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def _target(served: Served) -> str:
+    described = served.account.sagemaker.describe_endpoint(EndpointName=served.name)
+    return str(described.get("PendingDeploymentSummary", described)["EndpointConfigName"])
+
+
+def test_a_later_deployment_is_left_alone(served: Served) -> None:
+    """Neither the test nor the task behind the wait touches another run's model."""
+    deployed = served.deploy(WRONG)
+    later = served.deploy(4.5, TaskRun(run_id="later"))
+    with fails("another deployment"):
+        TaskRun().of(smoke_test_of(deployed))
+    with pytest.raises(AirflowSkipException, match="left alone"):
+        restore(deployed)
+    assert _target(served) == later["endpoint_config_name"]
+
+
+@pytest.mark.parametrize(("on_failure", "remains"), [("keep", True), ("delete", False)])
+def test_a_first_deployment_is_kept_or_deleted(account: ClassifierAccount, on_failure: str, remains: bool) -> None:
+    """There is nothing to go back to."""
+    name = account.name()
+    deployed = create(name, account.model(WRONG))
+    wait(deployed)
+    with fails(r"(?s)accuracy 0.500.*Nothing was live before"):
+        TaskRun().of(smoke_test_of(deployed, on_failure=on_failure))
+    endpoint = Served(account, name, "", deployed["endpoint_config_name"])
+    if remains:
+        assert _target(endpoint) == deployed["endpoint_config_name"]
+    else:
+        wait_until(lambda: name not in endpoint._names(), f"{name} is gone")
+
+
+def test_a_person_goes_back_by_the_list(served: Served) -> None:
+    """The list names the configuration before the live one, and passes over what failed its test."""
+    bad = served.deploy(WRONG)
+    with fails("accuracy"):
+        TaskRun().of(smoke_test_of(bad, rollback=False))
+    better = served.deploy(4.5, TaskRun(run_id="better"))
+    listing = ListEndpointConfigsOperator(task_id="list_configs", endpoint_name=served.name, aws_conn_id=None)
+    listed = TaskRun().of(listing)
+    assert [config["name"] for config in listed["configs"]] == [
+        better["endpoint_config_name"],
+        bad["endpoint_config_name"],
+        served.config,
+    ]
+    assert (listed["live"], listed["before_live"]) == (better["endpoint_config_name"], served.config)
+    assert listed["configs"][0]["run_id"] == "better"
+    restored = restore(endpoint_name=served.name, endpoint_config_name=listed["before_live"])
+    assert restored["operation"] == "update"
+    assert served.answers_rightly()

@@ -1,0 +1,73 @@
+"""The DAGs that the project brings: how the way back hangs together in them."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from local_stack.home import CHECKOUT
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def load(name: str) -> ModuleType:
+    """Import a DAG file."""
+    spec = importlib.util.spec_from_file_location(name, CHECKOUT / "dags" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def context(wait_for_endpoint: str | None) -> Any:
+    """Make the context of a task that can ask for the state of another."""
+    states = {"run": {"wait_for_endpoint": wait_for_endpoint}}
+    ti = SimpleNamespace(dag_id="sagemaker_retrain", run_id="run", get_task_states=lambda **_: states)
+    return {"ti": ti}
+
+
+def test_the_earlier_model_is_brought_back_behind_the_wait() -> None:
+    """When the wait fails, and beside the smoke test, which brings it back itself."""
+    dag = load("sagemaker_retrain").dag
+    restore, smoke_test = dag.get_task("restore_endpoint"), dag.get_task("smoke_test")
+    assert restore.upstream_task_ids >= {"wait_for_endpoint"}
+    assert restore.trigger_rule == "one_failed"
+    assert not smoke_test.downstream_task_ids
+    assert not restore.downstream_task_ids
+    assert restore.deployment == smoke_test.deployment == dag.get_task("create_endpoint").output
+
+
+@pytest.mark.parametrize("state", ["upstream_failed", "success", "skipped", None])
+def test_a_failure_before_the_deployment_brings_nothing_back(state: str | None) -> None:
+    """The trigger rule takes it for a failure of the wait, and an XCom of before a clear would name a deployment."""
+    module = load("sagemaker_retrain")
+    with pytest.raises(AirflowSkipException, match="no deployment of this run failed"):
+        module.skip_unless_deployment_failed(context(state))
+
+
+def test_a_failed_wait_lets_the_task_run() -> None:
+    """Nothing else does."""
+    load("sagemaker_retrain").skip_unless_deployment_failed(context("failed"))
+
+
+def test_a_restoration_by_hand_asks_only_for_a_form() -> None:
+    """It has no schedule, and every param a default, so that a click is enough."""
+    module = load("sagemaker_restore")
+    assert module.dag.schedule is None
+    assert {name: module.dag.params[name] for name in module.dag.params} == {
+        "endpoint_name": None,
+        "endpoint_config_name": None,
+        "maximum_configs": 10,
+        "restore": True,
+    }
+    with pytest.raises(AirflowSkipException, match="restore is off"):
+        module.skip_unless_restoring({"params": {"restore": False}})
+    module.skip_unless_restoring({"params": {"restore": True}})
