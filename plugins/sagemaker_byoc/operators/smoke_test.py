@@ -57,6 +57,8 @@ class InvokeSmokeTestOperator(BaseOperator):
     the next try goes on with the rollback. A later deployment is left alone. How the test ended is kept as the tag
     ``smoke_test`` of the configuration. ``execution_timeout`` does not cut off the wait for the rollback.
 
+    Of a deployment with ``strategy="candidate"`` only the candidate's variants are asked, which no client sees.
+
     :param endpoint_name: the endpoint; None is that of the deployment (templated)
     :param endpoint_config_name: the configuration whose model is tested (templated). The task fails if the endpoint
         serves another one, or is being given one, before or after the test: the answers may then be another run's
@@ -242,7 +244,11 @@ class InvokeSmokeTestOperator(BaseOperator):
         if deployed is not None:
             name = self.endpoint_name or deployed.endpoint_name
             deployed = replace(deployed, endpoint_name=name, config_name=self._config_to_test(deployed) or "")
-        return deployed, self._smoke_test(deployed.endpoint_name if deployed else self.endpoint_name).prepare()
+        test = self._smoke_test(deployed.endpoint_name if deployed else self.endpoint_name)
+        if deployed is not None and deployed.candidate is not None:
+            # Never the live variants beside it: they are another model.
+            test = replace(test, target_variants=deployed.candidate.targets(test.target_variants), each_variant=False)
+        return deployed, test.prepare()
 
     def _config_to_test(self, deployed: Deployed | None) -> str | None:
         if self.endpoint_config_name is not None:
@@ -251,6 +257,9 @@ class InvokeSmokeTestOperator(BaseOperator):
         return deployed.config_name if deployed else None
 
     def _rollback(self, context: Context, deployed: Deployed, prepared: PreparedSmokeTest) -> Rollback:
+        if deployed.candidate is not None:
+            # The model that is put back has no variants of the candidate's names.
+            prepared = replace(prepared, test=replace(prepared.test, target_variants=()))
         return Rollback(self, deployed, prepared.ask, RunIdentity.of(context).tags())
 
     def _judge(
