@@ -9,14 +9,22 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `create_training_job` | starts the training job, or adopts the one that an earlier try started | the job |
 | `wait_for_training` | waits without holding a worker; killing it stops the job | |
 | `create_model` | makes the SageMaker model from the job's artifact | |
+| `register_model` | registers the model with its metrics and lineage, pending approval | |
+| `evaluate_challenger` | skips the deployment unless the model wins against the newest approved one | |
+| `ask_for_approval` | waits for a person, if the run was asked to | |
 | `create_endpoint` | creates the endpoint or updates it to the new model | the instances |
 | `wait_for_endpoint` | waits until the new model, and no other, is live | |
 | `smoke_test` | compares answers with labels, reports beside the artifact, puts the earlier model back if need be | |
+| `approve_model` | approves the model in the registry, now that it was proven | |
 | `restore_endpoint` | runs only if `wait_for_endpoint` failed: brings back what the endpoint served before | |
 
 **Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
 run trains on the partition of its own day; run them one at a time, since they share the endpoint. A run on older data
 than the live model's makes its model and skips the deployment, unless the param says otherwise.
+
+**Champion and challenger**: with `model_package_group` in the settings, a model is deployed only if its metrics win
+against those of the champion, the newest approved version of that group; what was deployed and passed the smoke test
+becomes the next champion. Without it the tasks of the registry are skipped, and every model is deployed.
 
 **Failures**: a training job that failed or was stopped fails `wait_for_training` for good, with the reason; clear
 `create_training_job` to train again. Faults of the platform are retried by SageMaker within the job. A deployment whose
@@ -25,7 +33,8 @@ the failed task says what is live; `sagemaker_restore` goes back by hand.
 
 **Settings** are in the Airflow Variable `sagemaker_retrain`, a JSON object with `region_name`, `bucket`, `data_prefix`,
 `smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project`, `endpoint_name` and, if there is a
-queue with news of state changes (see `include/events`), `event_queue_url`.
+queue with news of state changes (see `include/events`), `event_queue_url`; for the model registry
+`model_package_group`, and `git_commit` if the deployment knows it.
 """
 
 from __future__ import annotations
@@ -34,12 +43,15 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
+from sagemaker_byoc.operators.challenge import EvaluateChallengerOperator
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.image import BuildPushImageOperator
 from sagemaker_byoc.operators.model import CreateModelOperator
+from sagemaker_byoc.operators.model_package import ApproveModelOperator, RegisterModelOperator
 from sagemaker_byoc.operators.restore import RestoreEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator
@@ -60,11 +72,34 @@ def setting(name: str) -> str:
 # Empty where the Variable has none: the waits then look every few seconds.
 EVENT_QUEUE_URL = "{{ var.json.sagemaker_retrain.event_queue_url | default('') }}"
 
+# Empty where the Variable has none: the tasks of the model registry are then skipped.
+MODEL_PACKAGE_GROUP = "{{ var.json.sagemaker_retrain.model_package_group | default('') }}"
+GIT_COMMIT = "{{ var.json.sagemaker_retrain.git_commit | default('') }}"
+
 
 def skip_unless_deploying(context: Context) -> None:
     """End the deployment part of a run that was asked to train only."""
     if not context["params"]["deploy"]:
         raise AirflowSkipException("the param deploy is off: the model is made, the endpoint stays as it is")
+    skip_unless_won(context)
+
+
+def skip_unless_asking(context: Context) -> None:
+    """Ask a person only in a run that was asked to, and only about a model that would be deployed."""
+    if not context["params"]["require_approval"]:
+        raise AirflowSkipException("the param require_approval is off: nobody is asked")
+    skip_unless_deploying(context)
+
+
+def skip_unless_won(context: Context) -> None:
+    """End the deployment part of a run whose registered model did not win.
+
+    A trigger rule cannot tell: a run without a model registry skips the same tasks, and deploys.
+    """
+    registered = context["ti"].xcom_pull(task_ids="register_model")
+    verdict = context["ti"].xcom_pull(task_ids="evaluate_challenger") or {}
+    if registered and not verdict.get("passed"):
+        raise AirflowSkipException("the model did not win: evaluate_challenger says why")
 
 
 def skip_unless_deployment_failed(context: Context) -> None:
@@ -161,6 +196,20 @@ with DAG(
             title="Deploy older data",
             description="Deploy even if the endpoint serves a model of newer data than this run's.",
         ),
+        "minimum_gain": Param(
+            0,
+            type="number",
+            minimum=-1,
+            maximum=1,
+            title="Champion: least gain in accuracy",
+            description="0: as good as the champion is enough. Less than 0: so much worse is, too.",
+        ),
+        "require_approval": Param(
+            False,
+            type="boolean",
+            title="Ask before deploying",
+            description="Wait until a person approves the deployment in Airflow.",
+        ),
         "endpoint_instance_type": Param(
             "ml.m5.large", type="string", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$", title="Endpoint instance type"
         ),
@@ -234,8 +283,36 @@ with DAG(
         config={"ExecutionRoleArn": setting("role_arn")},
     )
 
+    register_model = RegisterModelOperator(
+        task_id="register_model",
+        training_job=wait_for_training.output,
+        model_package_group=MODEL_PACKAGE_GROUP,
+        git_commit=GIT_COMMIT,
+        data_date=PARTITION,
+    )
+
+    evaluate_challenger = EvaluateChallengerOperator(
+        task_id="evaluate_challenger",
+        training_job=wait_for_training.output,
+        model_package_group=MODEL_PACKAGE_GROUP,
+        model_package=register_model.output,
+        criteria={"validation:accuracy": {"goal": "maximize", "margin": "{{ params.minimum_gain }}"}},
+    )
+
+    ask_for_approval = ApprovalOperator(
+        task_id="ask_for_approval",
+        trigger_rule="none_failed",
+        pre_execute=skip_unless_asking,
+        subject=f"Deploy the model of {PARTITION} to {setting('endpoint_name')}?",
+        body=(
+            "Its metrics: {{ ti.xcom_pull(task_ids='wait_for_training')['metrics'] }}\n\n"
+            "```\n{{ (ti.xcom_pull(task_ids='evaluate_challenger') or {}).get('table', 'There is no champion.') }}\n```"
+        ),
+    )
+
     create_endpoint = CreateEndpointOperator(
         task_id="create_endpoint",
+        trigger_rule="none_failed",
         pre_execute=skip_unless_deploying,
         endpoint_name=setting("endpoint_name"),
         model_name=create_model.output,
@@ -268,6 +345,8 @@ with DAG(
         report_uri=f"{ARTIFACT_FOLDER}/smoke-test.json",
     )
 
+    approve_model = ApproveModelOperator(task_id="approve_model", model_package=register_model.output)
+
     restore_endpoint = RestoreEndpointOperator(
         task_id="restore_endpoint",
         trigger_rule="one_failed",
@@ -280,7 +359,12 @@ with DAG(
         >> create_training_job
         >> wait_for_training
         >> create_model
+        >> register_model
+        >> evaluate_challenger
+        >> ask_for_approval
         >> create_endpoint
         >> wait_for_endpoint
         >> [smoke_test, restore_endpoint]
     )
+
+    smoke_test >> approve_model

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from local_aws.assembly import Backing, LocalAws
 from local_aws.backing import ENGINES, DockerSettings, EngineError, make_backing
 from local_aws.reach import LOOPBACK, check_host_name, check_listen_address
-from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
+from local_aws.sagemaker.fleet_maker import DEFAULT_STARTUP_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

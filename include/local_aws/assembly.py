@@ -15,7 +15,7 @@ from local_aws.log_filter import LogFilter
 from local_aws.moto_app import make_moto_app
 from local_aws.reach import LOOPBACK
 from local_aws.runtime.service import RuntimeService
-from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
+from local_aws.sagemaker.fleet_maker import DEFAULT_STARTUP_SECONDS
 from local_aws.sagemaker.service import SageMakerService
 from local_aws.server import HttpServer
 from local_aws.state_lock import StateLock

@@ -104,10 +104,12 @@ class AirflowApi:
 
 
 def entry_texts(entry: Any) -> Iterator[str]:
-    """Yield the text of a log entry, and of the error that it carries; what the frames say is left to the UI."""
+    """Yield the text of a log entry, why a task was skipped, and the error; what the frames say is left to the UI."""
     if not isinstance(entry, dict):
         yield str(entry)
         return
     yield entry["event"]
+    if entry.get("reason"):
+        yield str(entry["reason"])
     for error in entry.get("error_detail") or []:
         yield f"{error['exc_type']}: {error['exc_value']}"

@@ -42,9 +42,18 @@ def made_lines(results: Mapping[str, Any]) -> Iterator[str]:
         "job": training.get("training_job_name"),
         "metrics": ", ".join(f"{name} {value:.4g}" for name, value in training.get("metrics", {}).items()),
         "model": results.get("create_model"),
+        "package": version(results),
         "endpoint": endpoint.get("endpoint_name"),
         "config": endpoint.get("endpoint_config_name"),
     }
     for name, fact in facts.items():
         if fact:
             yield f"{name:<10} {fact}"
+
+
+def version(results: Mapping[str, Any]) -> str:
+    """Return the model's version in the registry and whether it is approved; empty when it was not registered."""
+    registered = (results.get("register_model") or {}) | (results.get("approve_model") or {})
+    if not registered:
+        return ""
+    return f"{registered['model_package_arn'].rpartition('model-package/')[2]}, {registered['approval_status']}"

@@ -75,6 +75,7 @@ def settings(role_arn: str, queue_url: str) -> dict[str, Any]:
         "codebuild_project": PROJECT,
         "endpoint_name": "iris",
         "event_queue_url": queue_url,
+        "model_package_group": "iris",
     }
 
 

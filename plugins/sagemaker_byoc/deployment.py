@@ -58,7 +58,7 @@ def fill_in_variants(config: Mapping[str, Any], model_name: str | None) -> dict[
     Instance type, count and everything else that decides the bill stay with the user. Shadow variants are left as
     they are: a shadow that runs the same model compares nothing.
 
-    :raises RequestError: there are no variants
+    :raises RequestError: there are no variants, or more than one beside a shadow variant
     """
     variants = config.get("ProductionVariants")
     if not isinstance(variants, list) or not variants:
@@ -68,11 +68,22 @@ def fill_in_variants(config: Mapping[str, Any], model_name: str | None) -> dict[
             "a list of 1 to 10 variants",
             "For example [{'InstanceType': 'ml.m5.large', 'InitialInstanceCount': 1}].",
         )
+    _refuse_shadows(config.get("ShadowProductionVariants"), len(variants))
     defaults: dict[str, Any] = {"ModelName": model_name} if model_name else {}
     if len(variants) == 1:
         defaults["VariantName"] = DEFAULT_VARIANT_NAME
     filled = [{**defaults, **variant} if isinstance(variant, Mapping) else variant for variant in variants]
     return {**config, "ProductionVariants": filled}
+
+
+def _refuse_shadows(shadows: Any, count: int) -> None:
+    """Refuse more than AWS has (CreateEndpointConfig): one shadow variant beside one production variant.
+
+    :param count: of the production variants
+    """
+    if isinstance(shadows, list) and shadows and (len(shadows) > 1 or count > 1):
+        allowed = "one shadow variant beside one production variant"
+        raise RequestError("config.ShadowProductionVariants", f"{len(shadows)} beside {count}", allowed)
 
 
 def data_date(given: str | None, of_the_run: str | None) -> str | None:

@@ -41,3 +41,25 @@ def test_a_bad_model_is_put_back_by_its_test_and_again_by_hand(stack: Stack) -> 
     assert back.wait() == "success"
     assert f"live  {chosen}" in back.log("list_configs")
     assert live_config(stack) == served
+
+
+def test_a_deployment_whose_wait_failed_is_taken_back(stack: Stack) -> None:
+    """A person ends the wait while the new model comes up; the task behind it waits for that, and goes back."""
+    good = Run.start(stack, DAG_ID, partition="2026-01-03", epochs=20)
+    assert good.wait() == "success"
+    served = live_config(stack)
+    ended = Run.start(stack, DAG_ID, partition="2026-01-03", epochs=8)
+    ended.wait_for_task("wait_for_endpoint", "running", "deferred")
+    ended.mark("wait_for_endpoint", "failed")
+    assert ended.wait() == "failed"
+    assert (ended.state("smoke_test"), ended.state("restore_endpoint")) == ("upstream_failed", "success")
+    assert ended.xcom("restore_endpoint")["operation"] == "update"
+    assert live_config(stack) == served
+
+
+def test_a_failure_before_the_deployment_takes_nothing_back(stack: Stack) -> None:
+    """The task behind the wait runs by its rule, finds that no deployment failed, and skips itself."""
+    run = Run.start(stack, DAG_ID, partition="1999-01-01")
+    assert run.wait() == "failed"
+    assert (run.state("create_endpoint"), run.state("restore_endpoint")) == ("upstream_failed", "skipped")
+    assert run.task("restore_endpoint")["pid"] is not None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
-
-import botocore.exceptions
 
 from tests.support.hosting import refusal
 from tests.support.process_cloud import wait_until
@@ -17,26 +14,10 @@ if TYPE_CHECKING:
 def test_an_update_under_load_loses_no_request(hosting: HostingAccount) -> None:
     """Every request during the swap is answered by the old or the new fleet, and the new one stays."""
     name, new_config = hosting.endpoint(hosting.simple_config("old")), hosting.simple_config("new")
-    answers: list[str] = []
-    ended = threading.Event()
-
-    def keep_asking() -> None:
-        while not ended.is_set():
-            try:
-                answers.append(hosting.invoke(name))
-            except botocore.exceptions.ClientError as error:
-                answers.append(str(error))
-
-    threads = [threading.Thread(target=keep_asking) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: len(answers) > 20, "the load is on")
-    hosting.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=new_config)
-    during = hosting.sagemaker.describe_endpoint(EndpointName=name)
-    after = hosting.settled(name)
-    ended.set()
-    for thread in threads:
-        thread.join()
+    with hosting.load(name, clients=4) as answers:
+        hosting.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=new_config)
+        during = hosting.sagemaker.describe_endpoint(EndpointName=name)
+        after = hosting.settled(name)
 
     assert set(answers) == {"old", "new"}
     assert during["EndpointStatus"] == "Updating"

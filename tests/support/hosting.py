@@ -127,7 +127,7 @@ class HostingAccount:
         )
         return name
 
-    def config(self, *variants: dict[str, Any]) -> str:
+    def config(self, *variants: dict[str, Any], shadow: dict[str, Any] | None = None) -> str:
         """Make an endpoint configuration; each variant needs a ModelName only. Return its name."""
         name = self.name("config")
         defaults = {"InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
@@ -138,6 +138,7 @@ class HostingAccount:
                 {"VariantName": variant_name, **defaults, **variant}
                 for variant_name, variant in zip(names, variants, strict=False)
             ],
+            **({"ShadowProductionVariants": [{"VariantName": "Shadow", **defaults, **shadow}]} if shadow else {}),
         )
         return name
 
@@ -157,10 +158,46 @@ class HostingAccount:
 
         def look() -> dict[str, Any] | None:
             endpoint: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
-            return endpoint if endpoint["EndpointStatus"] in {"InService", "Failed"} else None
+            return endpoint if endpoint["EndpointStatus"] in {"InService", "Failed", "UpdateRollbackFailed"} else None
 
         found: dict[str, Any] = wait_until(look, f"{name} is settled", 60.0)
         return found
+
+    def update(self, name: str, config: str, deployment: dict[str, Any] | None = None, **request: Any) -> None:
+        """Begin an update, with a DeploymentConfig or without one."""
+        asked = {"DeploymentConfig": deployment} if deployment else {}
+        self.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config, **asked, **request)
+
+    def stage(self, name: str) -> str:
+        """Return what the endpoint says about the first variant that is being deployed; empty when none is."""
+        pending = self.sagemaker.describe_endpoint(EndpointName=name).get("PendingDeploymentSummary", {})
+        variants = pending.get("ProductionVariants", [])
+        stages = variants[0].get("VariantStatus", []) if variants else []
+        return str(stages[0]["StatusMessage"]) if stages else ""
+
+    @contextmanager
+    def load(self, name: str, clients: int = 2) -> Iterator[list[str]]:
+        """Keep asking until the block ends; what is yielded has the answers, and the errors as text."""
+        answers: list[str] = []
+        ended = threading.Event()
+
+        def keep_asking() -> None:
+            while not ended.is_set():
+                try:
+                    answers.append(self.invoke(name))
+                except botocore.exceptions.ClientError as error:
+                    answers.append(str(error))
+
+        threads = [threading.Thread(target=keep_asking) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: len(answers) > 20, "the load is on")
+            yield answers
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
 
     def invoke(self, name: str, body: bytes = b"1", **request: Any) -> str:
         """Return the body of an answer as text."""

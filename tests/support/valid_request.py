@@ -20,6 +20,7 @@ _PLAIN = st.text(alphabet=string.ascii_letters + string.digits + "-_./:,= ", min
 _NAMES = {
     "CreateTrainingJob": "TrainingJobName",
     "CreateModel": "ModelName",
+    "CreateModelPackageGroup": "ModelPackageGroupName",
     "CreateEndpointConfig": "EndpointConfigName",
     "CreateEndpoint": "EndpointName",
     "CreateProject": "name",
@@ -35,7 +36,12 @@ def valid_requests(account: HostingAccount) -> dict[tuple[str, str], dict[str, A
     nothing else touches.
     """
     account.s3.put_object(Bucket=BUCKET, Key="data/a.csv", Body=b"1")
-    return {**_training_requests(account), **_hosting_requests(account), **_build_requests(account)}
+    return {
+        **_training_requests(account),
+        **_registry_requests(account),
+        **_hosting_requests(account),
+        **_build_requests(account),
+    }
 
 
 def _training_requests(account: HostingAccount) -> dict[tuple[str, str], dict[str, Any]]:
@@ -73,6 +79,30 @@ def _training_requests(account: HostingAccount) -> dict[tuple[str, str], dict[st
         ("sagemaker", "ListTags"): {"ResourceArn": arn},
         ("sagemaker", "DeleteTags"): {"ResourceArn": arn, "TagKeys": ["a"]},
     }
+
+
+def _registry_requests(account: HostingAccount) -> dict[tuple[str, str], dict[str, Any]]:
+    group, other = account.name("group"), account.name("group")
+    for name in (group, other):
+        account.sagemaker.create_model_package_group(ModelPackageGroupName=name)
+    version = {
+        "ModelPackageGroupName": group,
+        "InferenceSpecification": {"Containers": [{"Image": account.image}]},
+        "CustomerMetadataProperties": {"accuracy": "1"},
+    }
+    first, second = (account.sagemaker.create_model_package(**version)["ModelPackageArn"] for _ in range(2))
+    of_registry: dict[str, dict[str, Any]] = {
+        "CreateModelPackageGroup": {"ModelPackageGroupName": account.name("group")},
+        "DescribeModelPackageGroup": {"ModelPackageGroupName": group},
+        "ListModelPackageGroups": {"SortBy": "Name"},
+        "DeleteModelPackageGroup": {"ModelPackageGroupName": other},
+        "CreateModelPackage": version,
+        "DescribeModelPackage": {"ModelPackageName": first},
+        "ListModelPackages": {"ModelPackageGroupName": group, "MaxResults": 1},
+        "UpdateModelPackage": {"ModelPackageArn": first, "ModelApprovalStatus": "Approved"},
+        "DeleteModelPackage": {"ModelPackageName": second},
+    }
+    return {("sagemaker", operation): request for operation, request in of_registry.items()}
 
 
 def _hosting_requests(account: HostingAccount) -> dict[tuple[str, str], dict[str, Any]]:

@@ -6,6 +6,7 @@ talked to.
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from local_aws.sagemaker.fleet import FleetClosedError, NoInstanceError
 if TYPE_CHECKING:
     from local_aws.sagemaker.deployment import Deployment
     from local_aws.sagemaker.endpoint import Endpoints
+    from local_aws.sagemaker.instance import Instance
     from local_aws.service import Operation, Request, Response
 
 __all__ = ["RuntimeService"]
@@ -51,17 +53,29 @@ class RuntimeService:
         endpoint = self._find(name)
         _refuse_missing(request)
         try:
-            with endpoint.lease(request.get("TargetVariant")) as (variant, instance):
-                invocation = invoke(instance.address, request)
+            with endpoint.lease(request.get("TargetVariant")) as lease:
+                lease.mirror(functools.partial(self._copy, request))
+                invocation = invoke(lease.instance.address, request)
         except FleetClosedError as error:
             raise self._not_found(name) from error
         except NoInstanceError as error:
             raise self._no_instance(request, error) from error
         overhead = time.perf_counter() - began - invocation.seconds
         self._metrics.count(
-            name, variant, status=invocation.status, model_seconds=invocation.seconds, overhead_seconds=overhead
+            name, lease.variant, status=invocation.status, model_seconds=invocation.seconds, overhead_seconds=overhead
         )
-        return self._answer(name, variant, invocation)
+        return self._answer(name, lease.variant, invocation)
+
+    def _copy(self, request: Request, variant: str, instance: Instance) -> None:
+        """Send a request to a shadow variant; its answer is counted and dropped."""
+        invocation = invoke(instance.address, request)
+        self._metrics.count(
+            request["EndpointName"],
+            variant,
+            status=invocation.status,
+            model_seconds=invocation.seconds,
+            overhead_seconds=0.0,
+        )
 
     def _answer(self, name: str, variant: str, invocation: Invocation) -> Response:
         if not invocation.is_success:

@@ -1,79 +1,34 @@
-"""Brings an endpoint from one state to the next: first fleet, swap of fleets, new capacities, end.
+"""Brings an endpoint from one state to the next: first fleet, update, new capacities, end.
 
-Owns the endpoint's live fleet and the threads that change it. Must not know the API. The new fleet of an update is up
-and healthy before it gets traffic, all of it at once; then the old one finishes its requests and ends.
+Owns the endpoint's fleets and the threads that change them. Must not know the API, nor the steps of an update.
 """
 
 from __future__ import annotations
 
-import contextlib
-import datetime as dt
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from local_aws.container import ContainerError
-from local_aws.errors import AwsError
-from local_aws.sagemaker.endpoint_state import EndpointState, describe_variants
-from local_aws.sagemaker.fleet import Capacity, Fleet, FleetClosedError, VariantFleet
-from local_aws.sagemaker.instance import Instance, InstanceError, InstancePlan
+from local_aws.sagemaker.baking import Baking, BakingError
+from local_aws.sagemaker.fleet import Capacity, Fleet, Lease, VariantFleet
+from local_aws.sagemaker.fleet_update import FleetUpdate, Scene, update_of
+from local_aws.sagemaker.instance import InstanceError
+from local_aws.sagemaker.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    from local_aws.cloud import Cloud
-    from local_aws.container import Engine
-    from local_aws.sagemaker.deployment_config import Rollout
+    from local_aws.sagemaker.alarm import Alarms
     from local_aws.sagemaker.endpoint_config import Variant
-    from local_aws.sagemaker.model import Models
+    from local_aws.sagemaker.endpoint_state import EndpointState
+    from local_aws.sagemaker.rollout import Rollout
 
-__all__ = ["DEFAULT_STARTUP_SECONDS", "Deployment", "FleetMaker"]
-
-DEFAULT_STARTUP_SECONDS = 480.0
-"""Eight minutes for the first good answer of ``/ping`` (developer guide, "Custom Inference Code with Hosting")."""
+__all__ = ["Deployment"]
 
 _SHUTDOWN_GRACE_SECONDS = 5.0
 
 _logger = logging.getLogger(__name__)
-
-
-class FleetMaker:
-    """Makes fleets that are not started yet.
-
-    :param models: what variants run
-    :param startup_timeout_seconds: for variants that do not say how long they may take
-    """
-
-    def __init__(self, cloud: Cloud, engine: Engine, models: Models, startup_timeout_seconds: float) -> None:
-        self._cloud = cloud
-        self._engine = engine
-        self._models = models
-        self._startup_timeout_seconds = startup_timeout_seconds
-
-    def make(self, endpoint_name: str, variants: Sequence[Variant], kept: Mapping[str, Capacity]) -> Fleet:
-        """Return the fleet of an endpoint.
-
-        :param kept: capacities that replace those of the configuration, by variant
-        :raises InstanceError: when a model or its image is gone
-        """
-        fleets = [
-            self._variant_fleet(endpoint_name, variant, kept.get(variant.name, Capacity(variant.weight, variant.count)))
-            for variant in variants
-        ]
-        return Fleet(fleets, lambda plan: Instance(plan, self._cloud, self._engine))
-
-    def _variant_fleet(self, endpoint_name: str, variant: Variant, capacity: Capacity) -> VariantFleet:
-        try:
-            container = self._models.container(variant.model)
-            image = self._engine.resolve(container.image)
-        except AwsError as error:
-            raise InstanceError(error.message) from error
-        except ContainerError as error:
-            raise InstanceError(str(error)) from error
-        timeout = variant.startup_timeout_seconds or self._startup_timeout_seconds
-        group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
-        plan = InstancePlan(variant.name, image, container, group, timeout)
-        return VariantFleet(variant, plan, capacity.weight, capacity)
 
 
 class Deployment:
@@ -93,33 +48,45 @@ class Deployment:
         self.state = state
         self._make_fleet = make_fleet
         self._on_deleted = on_deleted
-        self._live: Fleet | None = None
+        self._traffic = Traffic()
         self._coming: Fleet | None = None
         self._going_down = threading.Event()
 
     @property
     def variants(self) -> list[VariantFleet]:
-        """The variants that serve now; none before the first fleet is up."""
-        live = self._live
+        """The production variants of the live configuration; none before the first fleet is up."""
+        live = self._traffic.live
         return live.variants if live else []
+
+    @property
+    def shadows(self) -> list[VariantFleet]:
+        """The shadow variants of the live configuration."""
+        live = self._traffic.live
+        return live.shadows if live else []
 
     def describe(self) -> dict[str, Any]:
         """Return the endpoint as DescribeEndpoint tells it."""
-        return self.state.describe(self.variants)
+        return self.state.describe(self._traffic.live, self._coming)
 
     def create(self, variants: Sequence[Variant]) -> None:
         """Start the first fleet; returns at once."""
         self._in_background(lambda: self._create(variants))
 
     def update(
-        self, config_name: str, variants: Sequence[Variant], rollout: Rollout, kept: Mapping[str, Capacity]
+        self,
+        config_name: str,
+        variants: Sequence[Variant],
+        kept: Mapping[str, Capacity],
+        rollout: Rollout,
+        alarms: Alarms,
     ) -> None:
         """Put a fleet of another configuration in place; returns at once. The status is ``Updating`` already."""
-        self._in_background(lambda: self._update(config_name, variants, rollout, kept))
+        baking = Baking(alarms, rollout.limit_seconds, self._going_down.wait)
+        self._in_background(lambda: self._update(config_name, variants, kept, rollout, baking))
 
     def scale(self, capacities: dict[str, Capacity]) -> None:
         """Change weights and numbers of instances; returns at once. The status is ``Updating`` already."""
-        for fleet in self.variants:
+        for fleet in [*self.variants, *self.shadows]:
             fleet.desired = capacities.get(fleet.variant.name, fleet.desired)
         self._in_background(lambda: self._scale(capacities))
 
@@ -130,85 +97,97 @@ class Deployment:
     def close(self) -> None:
         """End everything now; the local AWS is going down."""
         self._going_down.set()
-        live, self._live = self._live, None
-        for fleet in (self._coming, live):
-            if fleet is not None:
-                fleet.close(drain_seconds=0, grace_seconds=_SHUTDOWN_GRACE_SECONDS)
+        fleets = {*self._traffic.fleets, *([self._coming] if self._coming else [])}
+        self._traffic.settle(None)
+        for fleet in fleets:
+            fleet.close(drain_seconds=0, grace_seconds=_SHUTDOWN_GRACE_SECONDS)
 
-    @contextlib.contextmanager
-    def lease(self, variant_name: str | None) -> Iterator[tuple[str, Instance]]:
+    def lease(self, variant_name: str | None) -> AbstractContextManager[Lease]:
         """Give an instance for one request, with the name of its variant.
 
         :raises NoInstanceError: when there is none to give
         :raises FleetClosedError: when the endpoint serves nothing, now or any more
         """
-        with contextlib.ExitStack() as stack:
-            yield self._enter(stack, variant_name)
-
-    def _enter(self, stack: contextlib.ExitStack, variant_name: str | None) -> tuple[str, Instance]:
-        while True:
-            live = self._live
-            if live is None:
-                raise FleetClosedError
-            try:
-                return stack.enter_context(live.lease(variant_name))
-            except FleetClosedError:
-                # Between the look and the lease the fleets were swapped; the new one is in place already.
-                if self._live is live:
-                    raise
+        return self._traffic.lease(variant_name)
 
     def _create(self, variants: Sequence[Variant]) -> None:
         try:
-            self._live = self._start(variants, {})
+            self._coming = self._make_fleet(variants, {})
+            self._coming.start()
         except InstanceError as error:
             self.state.move("Failed", reason=str(error))
         else:
+            self._traffic.settle(self._coming)
             self.state.move("InService")
+        finally:
+            self._coming = None
 
     def _update(
-        self, config_name: str, variants: Sequence[Variant], rollout: Rollout, kept: Mapping[str, Capacity]
+        self,
+        config_name: str,
+        variants: Sequence[Variant],
+        kept: Mapping[str, Capacity],
+        rollout: Rollout,
+        baking: Baking,
     ) -> None:
+        update: FleetUpdate | None = None
         try:
-            new = self._start(variants, kept)
+            self._coming = self._make_fleet(variants, kept)
+            update = update_of(rollout, self._scene(self._coming, baking))
+            update.carry_out()
+        except (InstanceError, BakingError) as error:
+            self._roll_back(update, str(error))
+        else:
+            self.state.move("InService", config_name=config_name)
+        finally:
+            self._coming = None
+
+    def _scene(self, coming: Fleet, baking: Baking) -> Scene:
+        live = self._traffic.live
+        if live is None:
+            raise InstanceError("the endpoint was ended before its update")
+        return Scene(self._traffic, live, coming, baking, lambda: self.state.on_progress(self.state))
+
+    def _roll_back(self, update: FleetUpdate | None, reason: str) -> None:
+        """Go back; that only the reason tells of it afterwards is how it is on AWS."""
+        self.state.move("RollingBack", reason=reason)
+        try:
+            if update is not None:
+                update.roll_back()
         except InstanceError as error:
-            # The old fleet has served all along; on AWS, too, only the reason tells that the update failed.
-            self.state.move("RollingBack", reason=str(error))
-            self.state.move("InService", reason=str(error))
-            return
-        old, self._live = self._live, new
-        self._going_down.wait(rollout.wait_seconds)
-        if old is not None:
-            old.close()
-        self.state.move("InService", config_name=config_name)
+            self._serve_with_both()
+            # Guess; that status is documented for a rolling update whose way back fails, its reason is not.
+            self.state.move("UpdateRollbackFailed", reason=f"{reason} The rollback failed too: {error}")
+        else:
+            self.state.move("InService", reason=reason)
+
+    def _serve_with_both(self) -> None:
+        """Make one fleet of what is left of the old one and what there is of the new one."""
+        live, coming = self._traffic.live, self._coming
+        if live is not None and coming is not None:
+            self._traffic.settle(live)
+            live.take_over(coming)
+            for fleet in live.variants:
+                fleet.stage = None
 
     def _scale(self, capacities: dict[str, Capacity]) -> None:
-        live = self._live
+        live = self._traffic.live
         reason = None
         if live is not None:
             try:
                 live.scale(capacities)
             except InstanceError as error:
                 reason = str(error)
-                for fleet in live.variants:
+                for fleet in [*live.variants, *live.shadows]:
                     fleet.desired = Capacity(fleet.weight, len(fleet.instances))
         self.state.move("InService", reason=reason)
 
     def _delete(self) -> None:
-        live, self._live = self._live, None
-        if live is not None:
-            live.close()
+        fleets = self._traffic.fleets
+        self._traffic.settle(None)
+        for fleet in fleets:
+            fleet.close()
         self._on_deleted(self)
-
-    def _start(self, variants: Sequence[Variant], kept: Mapping[str, Capacity]) -> Fleet:
-        fleet = self._make_fleet(variants, kept)
-        self._coming = fleet
-        if self.state.pending is not None:
-            self.state.pending["ProductionVariants"] = _pending_variants(fleet)
-        try:
-            fleet.start()
-        finally:
-            self._coming = None
-        return fleet
 
     def _in_background(self, work: Callable[[], None]) -> None:
         threading.Thread(target=self._guarded, args=(work,), name=f"endpoint {self.state.name}", daemon=True).start()
@@ -220,22 +199,5 @@ class Deployment:
             if self._going_down.is_set():
                 return
             _logger.exception("The endpoint %s broke off", self.state.name)
-            status = "InService" if self._live else "Failed"
+            status = "InService" if self._traffic.live else "Failed"
             self.state.move(status, reason=f"The local AWS failed: {type(error).__name__}; its log says why")
-
-
-def _pending_variants(fleet: Fleet) -> list[dict[str, Any]]:
-    since = dt.datetime.now(dt.timezone.utc)
-    return [
-        {
-            **summary,
-            "VariantStatus": [
-                {
-                    "Status": "Creating",
-                    "StatusMessage": f"Launching {summary['DesiredInstanceCount']} instance(s).",
-                    "StartTime": since,
-                }
-            ],
-        }
-        for summary in describe_variants(fleet.variants)
-    ]

@@ -12,13 +12,15 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from local_aws.errors import validation
-from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS, Deployment, FleetMaker
-from local_aws.sagemaker.deployment_config import Rollout
+from local_aws.sagemaker.alarm import Alarms
+from local_aws.sagemaker.deployment import Deployment
 from local_aws.sagemaker.endpoint_config import check_capacity
 from local_aws.sagemaker.endpoint_state import IN_PROGRESS, EndpointState
-from local_aws.sagemaker.event import EventPublisher, epoch_milliseconds
+from local_aws.sagemaker.event import EventPublisher, epoch_milliseconds, json_times
 from local_aws.sagemaker.fleet import Capacity
+from local_aws.sagemaker.fleet_maker import DEFAULT_STARTUP_SECONDS, FleetMaker
 from local_aws.sagemaker.listing import Listing
+from local_aws.sagemaker.rollout import Rollout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +40,9 @@ _LISTING = Listing(
     members=("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus"),
     status="EndpointStatus",
 )
+
+_UPDATABLE = ("InService", "UpdateRollbackFailed")
+"""What UpdateEndpoint is allowed in (developer guide, "Rolling Deployments", for the latter)."""
 
 
 class Endpoints:
@@ -103,7 +108,14 @@ class Endpoints:
         config = request.get("DeploymentConfig")
         Rollout.of(config)
         variants = self._configs.variants(request["EndpointConfigName"])
-        state = EndpointState(name, arn, request["EndpointConfigName"], self._publish, deployment_config=config)
+        state = EndpointState(
+            name,
+            arn,
+            request["EndpointConfigName"],
+            on_change=self._publish,
+            on_progress=self._publish_progress,
+            deployment_config=config,
+        )
         endpoint = Deployment(state, functools.partial(self._fleets.make, name), self._forget)
         with self._lock:
             self._refuse_duplicate(name)
@@ -125,34 +137,37 @@ class Endpoints:
         endpoint = self._known(request)
         state = endpoint.state
         config_name = request["EndpointConfigName"]
-        rollout = Rollout.of(request.get("DeploymentConfig"))
+        config = request.get("DeploymentConfig")
+        if config is None and request.get("RetainDeploymentConfig"):
+            config = state.deployment_config
+        rollout = Rollout.of(config)
         variants = self._configs.variants(config_name)
-        self._refuse_unless_in_service(endpoint)
-        if config_name == state.config_name:
-            # Guess; that the configuration must be another one is documented.
-            message = (
-                f'Cannot update endpoint "{state.arn}" to the endpoint configuration it already has: {config_name}.'
-            )
-            raise validation(message)
+        self._refuse_unless_settled(endpoint, _UPDATABLE)
+        self._refuse_same(state, config_name)
+        _refuse_excluded(request)
         kept = _kept_capacities(request, endpoint, variants)
-        self._begin_update(endpoint)
+        if config is not None:
+            self._refuse_unfit(endpoint, rollout, variants, kept)
+        alarms = Alarms(self.cloud, rollout.alarms)
+        _refuse_missing(alarms)
+        self._begin_update(endpoint, _UPDATABLE)
         state.pending = {"EndpointConfigName": config_name, "StartTime": dt.datetime.now(dt.timezone.utc)}
-        state.deployment_config = request.get("DeploymentConfig") or state.deployment_config
-        endpoint.update(config_name, variants, rollout, kept)
+        state.deployment_config = config or state.deployment_config
+        endpoint.update(config_name, variants, kept, rollout, alarms)
         return {"EndpointArn": state.arn}
 
     def _scale(self, request: Request) -> Response:
         endpoint = self._known(request)
-        self._refuse_unless_in_service(endpoint)
+        self._refuse_unless_settled(endpoint, ("InService",))
         capacities = _wanted_capacities(request, endpoint)
-        self._begin_update(endpoint)
+        self._begin_update(endpoint, ("InService",))
         endpoint.scale(capacities)
         return {"EndpointArn": endpoint.state.arn}
 
     def _delete(self, request: Request) -> Response:
         endpoint = self._known(request)
         state = endpoint.state
-        for settled in ("InService", "Failed"):
+        for settled in (*_UPDATABLE, "Failed"):
             if state.move("Deleting", expected=settled):
                 endpoint.delete()
                 return {}
@@ -171,18 +186,42 @@ class Endpoints:
             raise validation(message)
         return endpoint
 
-    def _begin_update(self, endpoint: Deployment) -> None:
-        if not endpoint.state.move("Updating", expected="InService"):
+    def _begin_update(self, endpoint: Deployment, settled: Sequence[str]) -> None:
+        if not any(endpoint.state.move("Updating", expected=status) for status in settled):
             raise _in_progress(endpoint.state)
 
-    def _refuse_unless_in_service(self, endpoint: Deployment) -> None:
+    def _refuse_unless_settled(self, endpoint: Deployment, settled: Sequence[str]) -> None:
         state = endpoint.state
         if state.status in IN_PROGRESS:
             raise _in_progress(state)
-        if state.status != "InService":
-            # Guess; that only DeleteEndpoint is allowed is documented.
-            message = f'Cannot update endpoint "{state.arn}" in status {state.status}: it can only be deleted.'
+        if state.status not in settled:
+            # Guess; that only DeleteEndpoint is allowed on a failed endpoint is documented.
+            remedy = "it can only be deleted" if state.status == "Failed" else "call UpdateEndpoint first"
+            message = f'Cannot update endpoint "{state.arn}" in status {state.status}: {remedy}.'
             raise validation(message)
+
+    def _refuse_same(self, state: EndpointState, config_name: str) -> None:
+        if config_name == state.config_name and state.status == "InService":
+            # Guess; that the configuration must be another one is documented.
+            message = (
+                f'Cannot update endpoint "{state.arn}" to the endpoint configuration it already has: {config_name}.'
+            )
+            raise validation(message)
+
+    def _refuse_unfit(
+        self, endpoint: Deployment, rollout: Rollout, variants: Sequence[Variant], kept: Mapping[str, Capacity]
+    ) -> None:
+        """Refuse what a deployment configuration cannot be carried out with."""
+        production = [variant for variant in variants if not variant.is_shadow]
+        names, before = {variant.name for variant in production}, {fleet.variant.name for fleet in endpoint.variants}
+        if names != before:
+            # The rule is documented (developer guide, "Exclusions" of deployment guardrails), the wording is a guess.
+            message = (
+                "With a DeploymentConfig the variants of the new endpoint configuration must have the names of the "
+                f"present ones: {', '.join(sorted(before))}; got {', '.join(sorted(names))}."
+            )
+            raise validation(message)
+        rollout.refuse_unfit({v.name: kept[v.name].count if v.name in kept else v.count for v in production})
 
     def _refuse_duplicate(self, name: str) -> None:
         if name.lower() in self._endpoints:
@@ -195,14 +234,28 @@ class Endpoints:
 
     def _publish(self, state: EndpointState) -> None:
         endpoint = self._endpoints.get(state.name.lower())
+        variants = [
+            {"DesiredWeight": fleet.desired.weight, "DesiredInstanceCount": fleet.desired.count}
+            for fleet in (endpoint.variants if endpoint else [])
+        ]
+        self._events.publish("SageMaker Endpoint State Change", state.arn, self._detail(state, variants))
+
+    def _publish_progress(self, state: EndpointState) -> None:
+        endpoint = self._endpoints.get(state.name.lower())
+        if endpoint is None:
+            return
+        found = endpoint.describe()
+        detail = self._detail(state, found["ProductionVariants"])
+        detail["PendingDeploymentSummary"] = found["PendingDeploymentSummary"]
+        self._events.publish("SageMaker Endpoint Deployment State Change", state.arn, json_times(detail))
+
+    def _detail(self, state: EndpointState, variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return what both kinds of event tell."""
         detail: dict[str, Any] = {
             "EndpointName": state.name,
             "EndpointArn": state.arn,
             "EndpointConfigName": state.config_name,
-            "ProductionVariants": [
-                {"DesiredWeight": fleet.desired.weight, "DesiredInstanceCount": fleet.desired.count}
-                for fleet in (endpoint.variants if endpoint else [])
-            ],
+            "ProductionVariants": variants,
             "EndpointStatus": re.sub(r"(?<=[a-z])(?=[A-Z])", "_", state.status).upper(),
             "CreationTime": epoch_milliseconds(state.created),
             "LastModifiedTime": epoch_milliseconds(state.modified),
@@ -210,11 +263,26 @@ class Endpoints:
         }
         if state.failure_reason:
             detail["FailureReason"] = state.failure_reason
-        self._events.publish("SageMaker Endpoint State Change", state.arn, detail)
+        return detail
 
 
 def _in_progress(state: EndpointState) -> Exception:
     return validation(f'Cannot update in-progress endpoint "{state.arn}".')
+
+
+def _refuse_missing(alarms: Alarms) -> None:
+    missing = alarms.missing()
+    if missing:
+        # Guess.
+        message = f"Could not find the CloudWatch alarm(s) of AutoRollbackConfiguration: {', '.join(missing)}."
+        raise validation(message)
+
+
+def _refuse_excluded(request: Request) -> None:
+    excluded = [item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])]
+    if "DataCaptureConfig" in excluded:
+        # That it is not supported is documented, the wording is a guess.
+        raise validation("VariantPropertyType DataCaptureConfig is not supported.")
 
 
 def _kept_capacities(request: Request, endpoint: Deployment, variants: Sequence[Variant]) -> dict[str, Capacity]:
@@ -222,7 +290,7 @@ def _kept_capacities(request: Request, endpoint: Deployment, variants: Sequence[
     if not request.get("RetainAllVariantProperties"):
         return {}
     excluded = {item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])}
-    current = {fleet.variant.name: fleet.desired for fleet in endpoint.variants}
+    current = {fleet.variant.name: fleet.desired for fleet in [*endpoint.variants, *endpoint.shadows]}
     return {
         variant.name: Capacity(
             variant.weight if "DesiredWeight" in excluded else current[variant.name].weight,
@@ -234,7 +302,7 @@ def _kept_capacities(request: Request, endpoint: Deployment, variants: Sequence[
 
 
 def _wanted_capacities(request: Request, endpoint: Deployment) -> dict[str, Capacity]:
-    current = {fleet.variant.name: fleet for fleet in endpoint.variants}
+    current = {fleet.variant.name: fleet for fleet in [*endpoint.variants, *endpoint.shadows]}
     wanted = {name: fleet.desired for name, fleet in current.items()}
     for change in request["DesiredWeightsAndCapacities"]:
         name = change["VariantName"]
@@ -249,7 +317,7 @@ def _wanted_capacities(request: Request, endpoint: Deployment) -> dict[str, Capa
     if min(capacity.count for capacity in wanted.values()) < 1:
         # Guess; no instance at all is for endpoints with inference components.
         raise validation("DesiredInstanceCount must be at least 1 for every variant.")
-    if not any(capacity.weight for capacity in wanted.values()):
+    if not any(wanted[fleet.variant.name].weight for fleet in endpoint.variants):
         # Guess: no variant would get any traffic.
         raise validation("At least one variant must have a DesiredWeight greater than 0.")
     check_capacity(sum(capacity.count for capacity in wanted.values()), "ml")

@@ -34,7 +34,6 @@ MOST_INSTANCES = 20
 
 _MISSING_HERE = {
     "AsyncInferenceConfig": "invoke in real time",
-    "ShadowProductionVariants": "use ProductionVariants",
     "ExplainerConfig": "leave it out",
     "CrossRegionTrafficConfig": "leave it out",
     "DataCaptureConfig": "leave it out",
@@ -57,6 +56,7 @@ class Variant:
     :param weight: its traffic is weight / sum of weights
     :param startup_timeout_seconds: time for ``/ping`` to answer 200 first; None for the default
     :param picks_least_busy: routing strategy LEAST_OUTSTANDING_REQUESTS instead of RANDOM
+    :param is_shadow: it gets copies of requests, and its answers are dropped
     """
 
     name: str
@@ -65,9 +65,10 @@ class Variant:
     weight: float
     startup_timeout_seconds: float | None
     picks_least_busy: bool
+    is_shadow: bool = False
 
     @classmethod
-    def of(cls, variant: Mapping[str, Any]) -> Variant:
+    def of(cls, variant: Mapping[str, Any], *, is_shadow: bool = False) -> Variant:
         """Read a ``ProductionVariant``."""
         routing = variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM")
         return cls(
@@ -77,6 +78,7 @@ class Variant:
             weight=variant.get("InitialVariantWeight", 1.0),
             startup_timeout_seconds=variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
             picks_least_busy=routing == "LEAST_OUTSTANDING_REQUESTS",
+            is_shadow=is_shadow,
         )
 
 
@@ -108,11 +110,14 @@ class EndpointConfigs:
         """Nothing runs here."""
 
     def variants(self, name: str) -> list[Variant]:
-        """Return what an endpoint with this configuration has to run.
+        """Return what an endpoint with this configuration has to run, shadow variants last.
 
         :raises AwsError: ``ValidationException`` when there is no such configuration
         """
-        return [Variant.of(variant) for variant in self._find(name)["ProductionVariants"]]
+        config = self._find(name)
+        shadows = config.get("ShadowProductionVariants", [])
+        production = [Variant.of(variant) for variant in config["ProductionVariants"]]
+        return [*production, *(Variant.of(variant, is_shadow=True) for variant in shadows)]
 
     def _create(self, request: Request) -> Response:
         name = request["EndpointConfigName"]
@@ -120,11 +125,10 @@ class EndpointConfigs:
         self._refuse_duplicate(name)
         self._tags.check(request.get("Tags", []))
         _refuse_missing(request, _MISSING_HERE, "The request")
-        self._check_variants(request["ProductionVariants"])
+        self._check_variants(request["ProductionVariants"], request.get("ShadowProductionVariants", []))
         facts = {key: value for key, value in request.items() if key != "Tags"}
-        facts["ProductionVariants"] = [
-            {"InitialVariantWeight": 1.0, **variant} for variant in request["ProductionVariants"]
-        ]
+        for member in {"ProductionVariants", "ShadowProductionVariants"} & request.keys():
+            facts[member] = [{"InitialVariantWeight": 1.0, **variant} for variant in request[member]]
         with self._lock:
             self._refuse_duplicate(name)
             self._tags.register(arn, request.get("Tags", []))
@@ -147,7 +151,13 @@ class EndpointConfigs:
         self._tags.forget(config["EndpointConfigArn"])
         return {}
 
-    def _check_variants(self, variants: Sequence[Mapping[str, Any]]) -> None:
+    def _check_variants(self, production: Sequence[Mapping[str, Any]], shadows: Sequence[Mapping[str, Any]]) -> None:
+        if shadows and (len(production) > 1 or len(shadows) > 1):
+            # The rule is documented, the wording is a guess.
+            raise validation(
+                "With ShadowProductionVariants, one production variant and one shadow variant are allowed."
+            )
+        variants = [*production, *shadows]
         names = [variant["VariantName"] for variant in variants]
         if len(set(names)) < len(names):
             # Guess.
@@ -156,7 +166,7 @@ class EndpointConfigs:
         for variant in variants:
             _check_variant(variant)
             self._models.container(variant["ModelName"])
-        if not any(variant.get("InitialVariantWeight", 1.0) for variant in variants):
+        if not any(variant.get("InitialVariantWeight", 1.0) for variant in production):
             # Guess: no variant would get any traffic.
             raise validation("At least one variant must have an InitialVariantWeight greater than 0.")
         check_capacity(sum(variant["InitialInstanceCount"] for variant in variants), variants[0]["InstanceType"])

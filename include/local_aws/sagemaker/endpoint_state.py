@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from local_aws.sagemaker.fleet import VariantFleet
+    from local_aws.sagemaker.fleet import Fleet, VariantFleet
 
 __all__ = ["IN_PROGRESS", "EndpointState", "describe_variants"]
 
@@ -29,12 +29,14 @@ class EndpointState:
 
     :param config_name: of the configuration that serves, or is to serve first
     :param on_change: told after every change of status
+    :param on_progress: told whenever a deployment comes to a new stage
     """
 
     name: str
     arn: str
     config_name: str
     on_change: Callable[[EndpointState], None]
+    on_progress: Callable[[EndpointState], None]
     status: str = "Creating"
     failure_reason: str | None = None
     deployment_config: Mapping[str, Any] | None = None
@@ -65,10 +67,11 @@ class EndpointState:
         self.on_change(self)
         return True
 
-    def describe(self, variants: Sequence[VariantFleet]) -> dict[str, Any]:
+    def describe(self, live: Fleet | None, coming: Fleet | None) -> dict[str, Any]:
         """Return the endpoint as it is now.
 
-        :param variants: those that serve
+        :param live: the fleet of the live configuration
+        :param coming: the one that is being deployed
         """
         with self._lock:
             return {
@@ -80,9 +83,23 @@ class EndpointState:
                 "CreationTime": self.created,
                 "LastModifiedTime": self.modified,
                 "LastDeploymentConfig": self.deployment_config,
-                "PendingDeploymentSummary": self.pending,
-                "ProductionVariants": describe_variants(variants) or None,
+                "PendingDeploymentSummary": self.describe_pending(coming),
+                **_of_fleet(live),
             }
+
+    def describe_pending(self, coming: Fleet | None) -> dict[str, Any] | None:
+        """Return the deployment in progress alone; None when there is none."""
+        with self._lock:
+            return self.pending and {**self.pending, **_of_fleet(coming)}
+
+
+def _of_fleet(fleet: Fleet | None) -> dict[str, Any]:
+    if fleet is None:
+        return {}
+    return {
+        "ProductionVariants": describe_variants(fleet.variants) or None,
+        "ShadowProductionVariants": describe_variants(fleet.shadows) or None,
+    }
 
 
 def describe_variants(variants: Sequence[VariantFleet]) -> list[dict[str, Any]]:
@@ -99,8 +116,16 @@ def describe_variants(variants: Sequence[VariantFleet]) -> list[dict[str, Any]]:
             ],
             "CurrentWeight": fleet.weight,
             "DesiredWeight": fleet.desired.weight,
-            "CurrentInstanceCount": len(fleet.instances),
+            "CurrentInstanceCount": len(fleet.serving),
             "DesiredInstanceCount": fleet.desired.count,
+            **_stage_of(fleet),
         }
         for fleet in variants
     ]
+
+
+def _stage_of(fleet: VariantFleet) -> dict[str, Any]:
+    stage = fleet.stage
+    if stage is None:
+        return {}
+    return {"VariantStatus": [{"Status": stage.status, "StatusMessage": stage.message, "StartTime": stage.since}]}

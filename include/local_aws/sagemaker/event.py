@@ -5,6 +5,7 @@ Owns one queue and one thread, so that no operation waits for EventBridge. Must 
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import queue
@@ -15,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 import botocore.exceptions
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping
 
     from local_aws.cloud import Cloud
 
-__all__ = ["EventPublisher", "epoch_milliseconds"]
+__all__ = ["EventPublisher", "epoch_milliseconds", "json_times"]
 
 _logger = logging.getLogger(__name__)
 
@@ -77,3 +77,14 @@ class EventPublisher:
 def epoch_milliseconds(moment: dt.datetime) -> int:
     """Return a time as SageMaker's events give it."""
     return round(moment.timestamp() * 1000)
+
+
+def json_times(value: Any) -> Any:
+    """Return a copy in which times are as events give them; members that are None are left out."""
+    if isinstance(value, dt.datetime):
+        return epoch_milliseconds(value)
+    if isinstance(value, list):
+        return [json_times(item) for item in value]
+    if isinstance(value, dict):
+        return {name: json_times(item) for name, item in value.items() if item is not None}
+    return value

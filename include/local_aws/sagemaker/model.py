@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from local_aws.cloud import Cloud
     from local_aws.container import Engine
+    from local_aws.sagemaker.model_package import ModelPackages
     from local_aws.sagemaker.tag import TagRegistry
     from local_aws.service import Operation, Request, Response
 
@@ -33,7 +34,6 @@ _MOST_ENVIRONMENT_BYTES = 32 * 1024
 """All keys and values of a model's Environment together (API reference, ContainerDefinition)."""
 
 _MISSING_HERE = {
-    "ModelPackageName": "give Image and ModelDataUrl",
     "InferenceSpecificationName": "give Image and ModelDataUrl",
     "AdditionalModelDataSources": "put everything into one model.tar.gz",
     "ImageConfig": "put the image into ECR",
@@ -61,13 +61,17 @@ class Models:
 
     :param engine: says whether an image exists
     :param tags: where the tags of a new model go
+    :param packages: what a model is made of that names a model package
     """
 
-    def __init__(self, cloud: Cloud, engine: Engine, tags: TagRegistry) -> None:
+    def __init__(self, cloud: Cloud, engine: Engine, tags: TagRegistry, packages: ModelPackages) -> None:
         self._cloud = cloud
         self._engine = engine
         self._tags = tags
+        self._packages = packages
         self._models: dict[str, dict[str, Any]] = {}
+        # Outlives its model, which may be deleted while an endpoint is asking for it.
+        self._hosted: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -89,7 +93,7 @@ class Models:
         :raises AwsError: ``ValidationException`` when there is no such model
         """
         model = self._find(name)
-        container = _only_container(model)
+        container = self._hosted[name]
         return HostedContainer(
             container["Image"],
             container.get("Environment", {}),
@@ -102,13 +106,15 @@ class Models:
         arn = self._arn(name)
         self._refuse_duplicate(name)
         self._tags.check(request.get("Tags", []))
-        self._check_container(_only_container(request))
+        hosted = self._hosted_container(_only_container(request))
+        self._check_container(hosted)
         if "ExecutionRoleArn" in request:
             check_role(request["ExecutionRoleArn"], self._cloud)
         facts = {key: value for key, value in request.items() if key != "Tags"}
         with self._lock:
             self._refuse_duplicate(name)
             self._tags.register(arn, request.get("Tags", []))
+            self._hosted[name] = hosted
             self._models[name] = {**facts, "ModelArn": arn, "CreationTime": dt.datetime.now(dt.timezone.utc)}
         return {"ModelArn": arn}
 
@@ -144,6 +150,24 @@ class Models:
     def _arn(self, name: str) -> str:
         # Lower case, as seen in ARNs that AWS gives.
         return self._cloud.arn("sagemaker", f"model/{name.lower()}")
+
+    def _hosted_container(self, container: dict[str, Any]) -> dict[str, Any]:
+        """Return the container with what the model package that it names, if any, says of it.
+
+        The package is read once: what becomes of it later does not change the model.
+        """
+        if "ModelPackageName" not in container:
+            return container
+        both = sorted({"Image", "ModelDataUrl", "ModelDataSource"} & container.keys())
+        if both:
+            # Guess.
+            message = f"ModelPackageName and {', '.join(both)} cannot both be specified."
+            raise validation(message)
+        packaged = self._packages.container(container["ModelPackageName"])
+        # That the model's variables are added to the package's, and win, is a guess.
+        environment = {**packaged.get("Environment", {}), **container.get("Environment", {})}
+        own = {member: value for member, value in container.items() if member != "ModelPackageName"}
+        return {**packaged, **own, "Environment": environment}
 
     def _check_container(self, container: Mapping[str, Any]) -> None:
         for member, remedy in _MISSING_HERE.items():

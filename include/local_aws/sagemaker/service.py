@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from local_aws.sagemaker.deployment import DEFAULT_STARTUP_SECONDS
 from local_aws.sagemaker.endpoint import Endpoints
 from local_aws.sagemaker.endpoint_config import EndpointConfigs
 from local_aws.sagemaker.event import EventPublisher
+from local_aws.sagemaker.fleet_maker import DEFAULT_STARTUP_SECONDS
 from local_aws.sagemaker.model import Models
+from local_aws.sagemaker.model_package import ModelPackages
+from local_aws.sagemaker.model_package_group import ModelPackageGroups
 from local_aws.sagemaker.tag import TagRegistry
 from local_aws.sagemaker.training_job import TrainingJobs
 
@@ -57,7 +59,9 @@ class SageMakerService:
     ) -> None:
         tags = TagRegistry()
         self._events = EventPublisher(cloud)
-        models = Models(cloud, engine, tags)
+        groups = ModelPackageGroups(cloud, tags)
+        packages = ModelPackages(cloud, groups, self._events)
+        models = Models(cloud, engine, tags, packages)
         configs = EndpointConfigs(cloud, models, tags)
         self.endpoints = Endpoints(
             cloud, engine, models, configs, tags, self._events, startup_timeout_seconds=startup_timeout_seconds
@@ -65,6 +69,8 @@ class SageMakerService:
         self._resources: list[Resource] = [
             tags,
             TrainingJobs(cloud, engine, tags, self._events, stop_grace_seconds=stop_grace_seconds),
+            groups,
+            packages,
             models,
             configs,
             self.endpoints,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_byoc.config_history import DATA_DATE, ENDPOINT, REPLACED, SMOKE_TEST
 from sagemaker_byoc.deployment import Step, data_date, fill_in_variants, is_older, next_step
 from sagemaker_byoc.errors import EndpointFailedError, NoWayBackError, RequestError
+from sagemaker_byoc.guardrail import check_guardrails
 from sagemaker_byoc.hooks.candidate import plan_beside
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
@@ -84,13 +85,14 @@ class DeploymentPlan:
         content = {name: value for name, value in checked.items() if name not in ("EndpointConfigName", "Tags")}
         names = {"EndpointName": endpoint_name, "EndpointConfigName": content_name(base, content)}
         _refuse(update_config, names)
-        create = {**names, "Tags": tags}
-        update = {**update_config, **names}
+        create = connection.conform("sagemaker", "CreateEndpoint", {**names, "Tags": tags}, field="endpoint")
+        update = connection.conform("sagemaker", "UpdateEndpoint", {**update_config, **names}, field="update_config")
+        check_guardrails(update, checked)
         return cls(
             endpoint_name=endpoint_name,
             config={**checked, "EndpointConfigName": names["EndpointConfigName"]},
-            create=connection.conform("sagemaker", "CreateEndpoint", create, field="endpoint"),
-            update=connection.conform("sagemaker", "UpdateEndpoint", update, field="update_config"),
+            create=create,
+            update=update,
             data_date=date,
         )
 

@@ -65,7 +65,8 @@ class CreateEndpointOperator(BaseOperator):
         the name may be left out and is ``AllTraffic``. ``EndpointConfigName``, if given, is the readable beginning
         of the name
     :param update_config: further members of the UpdateEndpoint request, such as ``DeploymentConfig`` or
-        ``RetainAllVariantProperties`` (templated); they do not apply when the endpoint is created
+        ``RetainAllVariantProperties`` (templated); they do not apply when the endpoint is created. Canary, linear and
+        rolling deployments and the alarms that roll them back are checked by AWS's rules before anything is made
     :param data_date: of the data that the model was trained on, an ISO 8601 date or datetime; a bare date is midnight
         UTC (templated). None is the begin of the run's data interval, else its logical date. It is kept as the tag
         ``data_date`` of the configuration, and a live configuration without that tag is never the newer one

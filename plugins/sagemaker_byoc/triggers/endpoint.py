@@ -17,7 +17,7 @@ from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_end import finish
 from sagemaker_byoc.links import push_endpoint
-from sagemaker_byoc.triggers.task_begin import begin, is_unrendered, strict_environment
+from sagemaker_byoc.triggers.task_begin import beginning, is_unrendered, strict_environment
 from sagemaker_byoc.triggers.task_end import ending_event
 from sagemaker_byoc.triggers.watcher import watching
 
@@ -100,8 +100,8 @@ class EndpointTrigger(BaseTrigger):
             return
         try:
             name, config = self._target()
-            await begin(self, lambda task: push_endpoint(task, self.connection.region, name))
-            look = await self._watch(name, Settled(config))
+            async with beginning(self, lambda task: push_endpoint(task, self.connection.region, name)):
+                look = await self._watch(name, Settled(config))
             payload["look"] = look.as_json() if look else None
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
             payload["error"] = str(error)

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_byoc.hooks.connection import AwsConnection
-from sagemaker_byoc.hooks.task_state import note_try_of
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.hooks.training_job_end import StepLog, judge, raise_for_event, stop_if_wait_was_killed
 from sagemaker_byoc.links import push_training_job
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.triggers.log_stream import LogFollow, follow_log
-from sagemaker_byoc.triggers.task_begin import begin, is_unrendered, strict_environment
+from sagemaker_byoc.triggers.task_begin import beginning, is_unrendered, strict_environment
 from sagemaker_byoc.triggers.task_end import ending_event
 from sagemaker_byoc.triggers.watcher import watching
 
@@ -93,8 +92,6 @@ class TrainingJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire."""
-        if self.stop_on_kill:
-            await note_try_of(self.task_instance)
         payload: dict[str, Any] = {"training_job_name": self.training_job_name}
         look = None
         if is_unrendered(self.training_job_name, self.region_name, self.aws_conn_id, self.event_queue_url):
@@ -102,8 +99,8 @@ class TrainingJobTrigger(BaseTrigger):
             return
         try:
             require_text(self.training_job_name, "training_job_name", "the name of a training job")
-            await begin(self, lambda task: push_training_job(task, self.connection.region, self.training_job_name))
-            look = await self._watch()
+            async with beginning(self, self._push_buttons, notes_try=self.stop_on_kill):
+                look = await self._watch()
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
             payload["error"] = str(error)
         yield await ending_event(self, lambda: self._result(payload, look), payload, self.ends_task_on)
@@ -126,6 +123,9 @@ class TrainingJobTrigger(BaseTrigger):
                 if follow:
                     await follow.finish(look.output_ended_at_ms)
         return look
+
+    def _push_buttons(self, task: dict[str, Any]) -> None:
+        push_training_job(task, self.connection.region, self.training_job_name)
 
     def _watching(self) -> AbstractContextManager[Wait[TrainingJobLook]]:
         return watching(

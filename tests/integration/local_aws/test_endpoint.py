@@ -178,35 +178,6 @@ def test_an_update_needs_another_configuration_that_exists(account: HostingAccou
     assert account.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
 
 
-@pytest.mark.parametrize(
-    "deployment",
-    [
-        {
-            "RollingUpdatePolicy": {
-                "MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1},
-                "WaitIntervalInSeconds": 0,
-            }
-        },
-        {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "CANARY", "WaitIntervalInSeconds": 0}}},
-        {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]}},
-    ],
-)
-def test_a_rollout_that_is_not_carried_out_is_refused(account: HostingAccount, deployment: dict[str, Any]) -> None:
-    """Nothing is silently done in another way than asked."""
-    config, other = account.simple_config("alpha"), account.simple_config("beta")
-    name = account.endpoint(config)
-
-    refused = refusal(
-        lambda: account.sagemaker.update_endpoint(
-            EndpointName=name, EndpointConfigName=other, DeploymentConfig=deployment
-        )
-    )
-
-    assert (
-        "the local AWS carries out BlueGreenUpdatePolicy with TrafficRoutingConfiguration.Type ALL_AT_ONCE" in refused
-    )
-
-
 def test_state_changes_reach_eventbridge(account: HostingAccount) -> None:
     """A rule on the documented event gets every status with the documented detail."""
     events, sqs = account.cloud.client("events"), account.cloud.client("sqs")

@@ -74,7 +74,7 @@ def test_a_model_can_be_made_again_only_after_its_deletion(account: HostingAccou
         ({"Image": GONE}, f"Requested image {GONE} not found"),
         ({"Image": "churn:v1"}, "no image URI"),
         ({"Mode": "MultiModel"}, "use SingleModel"),
-        ({"ModelPackageName": "group/1"}, "ModelPackageName, which the local AWS does not have"),
+        ({"ModelPackageName": "group/1"}, "ModelPackageName and Image cannot both be specified"),
         ({"Environment": {f"K{number}": "x" * 1000 for number in range(40)}}, "may have 32768"),
         ({"Environment": {"A": "a\0b"}}, r"Value 'a\x00b' at 'primaryContainer.environment' failed to satisfy"),
         (

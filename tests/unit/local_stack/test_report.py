@@ -35,3 +35,12 @@ def test_an_endpoint_that_did_not_answer_has_no_times() -> None:
 def test_a_run_that_did_not_deploy_has_no_table() -> None:
     """What was made is still listed."""
     assert list(result_lines({"create_model": "iris-1", "smoke_test": None})) == ["model      iris-1"]
+
+
+def test_the_version_in_the_registry_says_whether_it_was_approved() -> None:
+    """A model that was proven is approved, one that was not deployed waits."""
+    registered = {"model_package_arn": "arn:aws:sagemaker:x:1:model-package/iris/3", "approval_status": "Pending"}
+    assert list(result_lines({"register_model": registered})) == ["package    iris/3, Pending"]
+    approved = {**registered, "approval_status": "Approved"}
+    lines = list(result_lines({"register_model": registered, "approve_model": approved}))
+    assert lines == ["package    iris/3, Approved"]

@@ -64,6 +64,16 @@ def test_without_variants_the_message_shows_one(variants: object) -> None:
         fill_in_variants({"ProductionVariants": variants}, "model-1")
 
 
+@pytest.mark.parametrize(("production", "shadows"), [(2, 1), (1, 2)])
+def test_one_production_variant_has_one_shadow(production: int, shadows: int) -> None:
+    """AWS has no more than that, which its service model does not say."""
+    variants = [{"VariantName": name} for name in "ab"]
+    config = {"ProductionVariants": variants[:production], "ShadowProductionVariants": variants[:shadows]}
+    with pytest.raises(RequestError, match=f"config.ShadowProductionVariants: got '{shadows} beside {production}'"):
+        fill_in_variants(config, "model-1")
+    fill_in_variants({**config, "ProductionVariants": variants[:1], "ShadowProductionVariants": variants[1:]}, "m")
+
+
 @pytest.mark.parametrize(
     ("mine", "live", "older"),
     [

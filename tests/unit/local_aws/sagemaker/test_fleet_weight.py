@@ -35,8 +35,8 @@ def _used(weights: dict[str, float], directory: Path) -> set[str]:
     fleet = Fleet(variants, lambda plan: pytest.fail(f"an instance of {plan.variant} was started"))
     used = set()
     for _ in range(200):
-        with fleet.lease(None) as (name, _instance):
-            used.add(name)
+        with fleet.lease(None) as lease:
+            used.add(lease.variant)
     return used
 
 

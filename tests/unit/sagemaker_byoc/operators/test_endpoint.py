@@ -16,6 +16,7 @@ from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_endpoint import CONFIG_ARN, FakeEndpoint
+from tests.support.rollout import blue_green, guarded
 from tests.support.task_run import TaskRun
 
 VARIANT = {"InstanceType": "ml.m5.large", "InitialInstanceCount": "1"}
@@ -388,6 +389,8 @@ REFUSED = [
     ({"endpoint_name": "x" * 70}, "endpoint.EndpointName"),
     ({"update_config": {"DeploymentConfig": {"BlueGreenUpdatePolicy": {}}}}, "TrafficRoutingConfiguration"),
     ({"update_config": {"EndpointName": "x"}}, "update_config.EndpointName"),
+    ({"update_config": {"DeploymentConfig": blue_green("CANARY", {"Type": "CAPACITY_PERCENT", "Value": "60"})}}, "60"),
+    ({"update_config": {"DeploymentConfig": guarded({}, *"abcdefghijk")}}, "Alarms.*1 to 10"),
     ({"deploy_older": "perhaps"}, "deploy_older: got 'perhaps'"),
     ({"require_way_back": "perhaps"}, "require_way_back: got 'perhaps'"),
 ]

@@ -1,0 +1,173 @@
+"""Whether a new model is good enough to take the champion's place.
+
+Owns the criteria, the comparison and its table. Makes no call and ends no task: where the metrics come from and what
+follows from a verdict is the caller's. Knows neither Airflow nor AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.limit import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Challenge", "Comparison", "Criterion", "read_criteria"]
+
+GOALS = ("maximize", "minimize")
+MEMBERS = ("goal", "margin", "limit")
+DIGITS = 9
+"""To which differences are rounded: metrics come with six digits, and 0.3 - 0.2 is a little less than 0.1."""
+
+HEADER = ("metric", "goal", "challenger", "champion", "margin", "limit", "verdict")
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What one metric has to reach.
+
+    :param goal: ``maximize`` or ``minimize``
+    :param margin: how much better than the champion's it has to be; 0 is content with as good, and less than 0 with a
+        little worse
+    :param limit: the worst value that passes, with or without a champion
+    """
+
+    metric: str
+    goal: str
+    margin: float = 0.0
+    limit: float | None = None
+
+    def gain(self, value: float, over: float) -> float:
+        """Return how much better a value is than another; less than 0 when it is worse."""
+        return round(value - over if self.goal == "maximize" else over - value, DIGITS)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The two models in one metric.
+
+    :param champion: None when there is no champion
+    """
+
+    criterion: Criterion
+    challenger: float
+    champion: float | None
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the challenger does not pass; empty when it does. A metric that is no number never passes."""
+        metric, limit, margin = self.criterion.metric, self.criterion.limit, self.criterion.margin
+        found = []
+        if limit is not None and not self.criterion.gain(self.challenger, limit) >= 0:
+            found.append(f"{metric} {self.challenger:g} is worse than its limit {limit:g}")
+        if self.champion is not None and not self.criterion.gain(self.challenger, self.champion) >= margin:
+            wanted = f" by at least {margin:g}" if margin > 0 else f" within {-margin:g}" if margin < 0 else ""
+            word = "better than" if margin > 0 else "as good as"
+            found.append(f"{metric} {self.challenger:g} is not {word} the champion's {self.champion:g}{wanted}")
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the comparison as small JSON data."""
+        return {
+            "metric": self.criterion.metric,
+            "goal": self.criterion.goal,
+            "challenger": self.challenger,
+            "champion": self.champion,
+            "margin": self.criterion.margin,
+            "limit": self.criterion.limit,
+            "passed": not self.reasons,
+        }
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """The two models in all metrics that count."""
+
+    comparisons: Sequence[Comparison]
+
+    @classmethod
+    def between(
+        cls, criteria: Sequence[Criterion], challenger: Mapping[str, float], champion: Mapping[str, float] | None
+    ) -> Challenge:
+        """Compare two models.
+
+        :param challenger: value by metric
+        :param champion: value by metric; None when there is none to win against
+        :raises RequestError: one of them lacks a metric that counts
+        """
+        return cls(
+            [
+                Comparison(
+                    criterion,
+                    _value(challenger, criterion.metric, "challenger"),
+                    None if champion is None else _value(champion, criterion.metric, "champion"),
+                )
+                for criterion in criteria
+            ]
+        )
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the challenger does not pass; empty when it does."""
+        return [reason for comparison in self.comparisons for reason in comparison.reasons]
+
+    def table(self) -> str:
+        """Return the comparison as aligned text."""
+        rows = [HEADER, *(_row(comparison) for comparison in self.comparisons)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
+
+def read_criteria(given: Any, field: str = "criteria") -> list[Criterion]:
+    """Read what a DAG's author gave: by metric a goal, or an object with ``goal``, ``margin`` and ``limit``.
+
+    :param field: how messages name it
+    :raises RequestError: it is something else, or empty
+    """
+    if not isinstance(given, Mapping) or not given:
+        remedy = "For example {'validation:accuracy': 'maximize'}."
+        raise RequestError(field, given, "an object with at least one metric", remedy)
+    return [_criterion(str(metric), value, f"{field}.{metric}") for metric, value in given.items()]
+
+
+def _criterion(metric: str, given: Any, field: str) -> Criterion:
+    facts: Mapping[str, Any] = {"goal": given} if isinstance(given, str) else given
+    if not isinstance(facts, Mapping):
+        raise RequestError(field, given, f"{' or '.join(GOALS)}, or an object with {', '.join(MEMBERS)}")
+    for member in facts:
+        if member not in MEMBERS:
+            raise RequestError(f"{field}.{member}", facts[member], f"one of the members {', '.join(MEMBERS)}")
+    if facts.get("goal") not in GOALS:
+        raise RequestError(f"{field}.goal", facts.get("goal"), " or ".join(GOALS))
+    margin = number(f"{field}.margin", facts.get("margin"), missing=0.0)
+    return Criterion(metric, facts["goal"], margin, number(f"{field}.limit", facts.get("limit")))
+
+
+def _value(metrics: Mapping[str, float], metric: str, whose: str) -> float:
+    if metric not in metrics:
+        names = ", ".join(sorted(metrics)) or "none: it has no metrics at all"
+        remedy = {
+            "challenger": "Metrics are what the job's MetricDefinitions find in the container's output.",
+            "champion": "Leave the metric out, or approve a version that has it.",
+        }
+        raise RequestError(f"criteria.{metric}", metric, f"a metric of the {whose}: {names}", remedy[whose])
+    return metrics[metric]
+
+
+def _row(comparison: Comparison) -> tuple[str, ...]:
+    criterion, champion = comparison.criterion, comparison.champion
+    return (
+        criterion.metric,
+        criterion.goal,
+        f"{comparison.challenger:g}",
+        "-" if champion is None else f"{champion:g}",
+        f"{criterion.margin:g}",
+        "-" if criterion.limit is None else f"{criterion.limit:g}",
+        "NOT GOOD ENOUGH" if comparison.reasons else "passes",
+    )

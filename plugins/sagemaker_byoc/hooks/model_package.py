@@ -1,0 +1,109 @@
+"""Calls to the model registry: groups and their versions.
+
+Owns which version counts as the champion, and which one a retry finds again. Knows nothing of tasks or templates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.model_package import ModelPackage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from sagemaker_byoc.hooks.connection import AwsConnection
+
+__all__ = ["ModelPackageHook"]
+
+_EXISTS = "already exists"
+_ABSENT = "does not exist"
+_PAGE_SIZE = 100
+
+
+class ModelPackageHook:
+    """Model packages of one connection."""
+
+    def __init__(self, connection: AwsConnection) -> None:
+        self._connection = connection
+
+    def ensure_group(self, request: Mapping[str, Any]) -> bool:
+        """Make a group unless there is one of that name.
+
+        :param request: CreateModelPackageGroup request
+        :return: whether it was made now
+        """
+        client = self._connection.client("sagemaker")
+        try:
+            client.create_model_package_group(**request)
+        except client.exceptions.ClientError as error:
+            if _EXISTS in str(error):
+                return False
+            raise
+        return True
+
+    def create(self, request: Mapping[str, Any]) -> ModelPackage:
+        """Make a version, or find the one that another call with the same ClientToken made."""
+        answer = self._connection.client("sagemaker").create_model_package(**request)
+        return self._look(answer["ModelPackageArn"])
+
+    def update(self, request: Mapping[str, Any]) -> None:
+        """Change a version.
+
+        :param request: UpdateModelPackage request
+        :raises RequestError: there is no such version
+        """
+        client = self._connection.client("sagemaker")
+        try:
+            client.update_model_package(**request)
+        except client.exceptions.ClientError as error:
+            if _ABSENT in str(error):
+                allowed = f"a model package that exists in {self._connection.region}"
+                remedy = f"AWS says: {error}"
+                raise RequestError("model_package", request["ModelPackageArn"], allowed, remedy) from error
+            raise
+
+    def of_job(self, group: str, training_job: str, since: datetime) -> ModelPackage | None:
+        """Return the version that holds what a job made, if it was registered already.
+
+        :param since: when the job was created; what is older is not looked at
+        """
+        for package in self._newest_first(group, CreationTimeAfter=since):
+            if package.is_of_job(training_job):
+                return package
+        return None
+
+    def champion(self, group: str, challenger_job: str) -> ModelPackage | None:
+        """Return the newest approved version, but for the challenger's own, which an earlier try may have approved."""
+        for package in self._newest_first(group, ModelApprovalStatus="Approved"):
+            if not package.is_of_job(challenger_job):
+                return package
+        return None
+
+    def _newest_first(self, group: str, **filters: Any) -> Iterator[ModelPackage]:
+        """Yield the versions of a group in the order of their creation, each described only when it is asked for."""
+        for arn in self._arns(group, **filters):
+            yield self._look(arn)
+
+    def _arns(self, group: str, **filters: Any) -> Iterator[str]:
+        """Yield the versions' ARNs, the newest first; a group that is not there has none."""
+        client = self._connection.client("sagemaker")
+        pages = client.get_paginator("list_model_packages").paginate(
+            ModelPackageGroupName=group,
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            PaginationConfig={"PageSize": _PAGE_SIZE},
+            **filters,
+        )
+        try:
+            for page in pages:
+                yield from (summary["ModelPackageArn"] for summary in page["ModelPackageSummaryList"])
+        except client.exceptions.ClientError as error:
+            if _ABSENT not in str(error):
+                raise
+
+    def _look(self, arn: str) -> ModelPackage:
+        answer = self._connection.client("sagemaker").describe_model_package(ModelPackageName=arn)
+        return ModelPackage.of(answer)

@@ -1,0 +1,146 @@
+"""Lets a new model into production only if it wins against the one that is there.
+
+Owns the order of the steps: read the criteria, find the champion, compare, tell, and skip what follows. The comparison
+stands in ``challenge``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from sagemaker_byoc.challenge import Challenge, read_criteria
+from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.model_package import ModelPackageHook
+from sagemaker_byoc.hooks.training_job_end import judge
+from sagemaker_byoc.model_package import ModelPackage, group_name, package_arn
+from sagemaker_byoc.retry import fail_fast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context, XComArg
+
+    from sagemaker_byoc.challenge import Criterion
+
+__all__ = ["EvaluateChallengerOperator"]
+
+
+class EvaluateChallengerOperator(BaseOperator):
+    """Compare a new model's metrics with the champion's; skip what follows unless it wins.
+
+    The champion is the newest approved version of the group that another job made, by the metrics that
+    ``RegisterModelOperator`` kept with it. Without one, only the limits count. A metric that one of the two lacks fails
+    the task for good.
+
+    When the model does not win, the task ends skipped, and so does what follows by Airflow's default trigger rule. The
+    comparison is in the log, and the task's XCom in both cases: ``{"passed", "reasons", "champion":
+    {"model_package_arn", "version", "approval_status"} or None, "comparison": [{"metric", "goal", "challenger",
+    "champion", "margin", "limit", "passed"}], "table"}``.
+
+    :param training_job: what ``TrainingJobSensor`` returned for the new model, or the name of a completed job
+        (templated)
+    :param model_package_group: name or ARN of the group; one that does not exist has no champion. Empty, as a setting
+        that was left out, skips the task (templated)
+    :param criteria: by metric ``"maximize"`` or ``"minimize"``, or an object with ``goal`` (one of these), ``margin``
+        (how much better than the champion it has to be; 0, the default, is content with as good, less than 0 with a
+        little worse) and ``limit`` (the worst value that passes, champion or not); all have to be met (templated)
+    :param model_package: the new model's own version, as ARN or as what ``RegisterModelOperator`` returned, which is
+        rejected when it does not win, so that nobody approves it by mistake; None rejects nothing (templated)
+    :param aws_conn_id: Airflow connection (templated)
+    :param region_name: AWS region; None is the connection's (templated)
+    :param verify: whether, or by which bundle, TLS certificates are checked
+    :param botocore_config: keyword arguments of ``botocore.config.Config``
+    """
+
+    template_fields: Sequence[str] = (
+        "training_job",
+        "model_package_group",
+        "criteria",
+        "model_package",
+        "aws_conn_id",
+        "region_name",
+    )
+    template_fields_renderers = {"criteria": "json"}  # noqa: RUF012 - as Airflow declares it
+    ui_color = "#ffe6cc"
+
+    def __init__(
+        self,
+        *,
+        training_job: dict[str, Any] | str | XComArg,
+        model_package_group: str | None,
+        criteria: dict[str, Any],
+        model_package: dict[str, Any] | str | XComArg | None = None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.training_job = cast("dict[str, Any] | str", training_job)  # rendered before it is used
+        self.model_package_group = model_package_group
+        self.criteria = criteria
+        self.model_package = cast("dict[str, Any] | str | None", model_package)  # rendered before it is used
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Compare, tell, and skip what follows unless the new model wins."""
+        with fail_fast():
+            group = group_name(self.model_package_group)
+            if not group:
+                raise AirflowSkipException("there is no model_package_group, so that there is no champion either")
+            criteria = read_criteria(self.criteria)
+            own_arn = package_arn(self.model_package) if self.model_package else None
+            job = self._job()
+            champion = ModelPackageHook(self._connection).champion(group, job["training_job_name"])
+            challenge = _challenge(criteria, job, champion)
+            against = f"version {champion.version} of {group}" if champion else f"the limits ({group} has no champion)"
+            self.log.info("Challenger %s against %s.\n%s", job["training_job_name"], against, challenge.table())
+            verdict = _verdict(challenge, champion)
+            if not challenge.reasons:
+                return verdict
+            # A task that skips has no return value; what follows by another trigger rule asks for it.
+            context["ti"].xcom_push(key="return_value", value=verdict)
+            reason = f"The new model does not win against {against}: {'; '.join(challenge.reasons)}."
+            if own_arn:
+                self._reject(own_arn, reason)
+            raise AirflowSkipException(reason)
+
+    def _job(self) -> Mapping[str, Any]:
+        """Return the job's result, asking AWS when only its name is known."""
+        job = judge(self._connection, self.training_job) if isinstance(self.training_job, str) else self.training_job
+        if not isinstance(job, dict) or not job.get("training_job_name") or "metrics" not in job:
+            allowed = "the name of a completed training job, or what TrainingJobSensor returned"
+            raise RequestError("training_job", self.training_job, allowed)
+        return job
+
+    def _reject(self, arn: str, reason: str) -> None:
+        request = {"ModelPackageArn": arn, "ModelApprovalStatus": "Rejected", "ApprovalDescription": reason[:1024]}
+        ModelPackageHook(self._connection).update(request)
+        self.log.info("%s is rejected.", arn)
+
+    @property
+    def _connection(self) -> AwsConnection:
+        return AwsConnection.of(self)
+
+
+def _challenge(criteria: Sequence[Criterion], job: Mapping[str, Any], champion: ModelPackage | None) -> Challenge:
+    metrics = None if champion is None else champion.metrics_as([criterion.metric for criterion in criteria])
+    return Challenge.between(criteria, job["metrics"], metrics)
+
+
+def _verdict(challenge: Challenge, champion: ModelPackage | None) -> dict[str, Any]:
+    return {
+        "passed": not challenge.reasons,
+        "reasons": challenge.reasons,
+        "champion": champion.result() if champion else None,
+        "comparison": [comparison.as_json() for comparison in challenge.comparisons],
+        "table": challenge.table(),
+    }

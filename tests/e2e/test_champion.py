@@ -1,0 +1,105 @@
+"""Champion and challenger in the retraining DAG, with the real Airflow: who is deployed, asked about and approved."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local_stack.seed import VARIABLE
+from local_stack.stack import DAG_ID
+from tests.e2e.probe import Run, aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local_stack.stack import Stack
+
+ANY_MODEL = {"partition": "2026-01-03", "epochs": 5, "minimum_accuracy": 0, "deploy_older": True}
+DEPLOYMENT = ("create_endpoint", "wait_for_endpoint", "smoke_test", "approve_model")
+
+
+def start(stack: Stack, **params: Any) -> Run:
+    """Start a run whose model nothing but the gate or a person keeps from the endpoint."""
+    return Run.start(stack, DAG_ID, **ANY_MODEL, **params)
+
+
+def states(run: Run, *task_ids: str) -> set[str | None]:
+    """Return the states of these tasks."""
+    return {run.state(task_id) for task_id in task_ids}
+
+
+def approval(stack: Stack, run: Run) -> str:
+    """Return the approval status of the version that a run registered."""
+    arn = run.xcom("register_model")["model_package_arn"]
+    return str(aws(stack, "sagemaker").describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"])
+
+
+def answer(run: Run, option: str) -> None:
+    """Answer the question as a person does in the UI."""
+    run.wait_for_task("ask_for_approval", "awaiting_input")
+    body = {"chosen_options": [option], "params_input": {}}
+    run.act("PATCH", f"{run.path}/taskInstances/ask_for_approval/-1/hitlDetails", body)
+
+
+@pytest.fixture
+def without_group(stack: Stack) -> Iterator[None]:
+    """Take the group out of the settings for a while."""
+    path = f"/variables/{VARIABLE}"
+    before = stack.airflow.call("GET", path)["value"]
+    settings = json.loads(before)
+    del settings["model_package_group"]
+    stack.airflow.call("PATCH", path, json={"key": VARIABLE, "value": json.dumps(settings)})
+    yield
+    stack.airflow.call("PATCH", path, json={"key": VARIABLE, "value": before})
+
+
+def test_what_a_person_approved_and_the_endpoint_proved_is_the_champion(stack: Stack) -> None:
+    """The run waits for the answer with its comparison, deploys, and approves its version."""
+    run = start(stack, minimum_gain=-1, require_approval=True)
+    run.wait_for_task("ask_for_approval", "awaiting_input")
+    assert approval(stack, run) == "PendingManualApproval"
+    question = stack.airflow.call("GET", f"{run.path}/taskInstances/ask_for_approval/-1/hitlDetails")
+    assert question["subject"] == "Deploy the model of 2026-01-03 to iris?"
+    assert "validation:accuracy" in question["body"].partition("```")[2]
+    answer(run, "Approve")
+    assert run.wait() == "success"
+    assert states(run, *DEPLOYMENT) == {"success"}
+    assert approval(stack, run) == "Approved"
+
+
+def test_a_person_who_rejects_keeps_the_model_from_the_endpoint(stack: Stack) -> None:
+    """The run succeeds without a deployment, and its version stays unapproved."""
+    run = start(stack, minimum_gain=-1, require_approval=True)
+    answer(run, "Reject")
+    assert run.wait() == "success"
+    assert states(run, *DEPLOYMENT) == {"skipped"}
+    assert approval(stack, run) == "PendingManualApproval"
+
+
+def test_a_model_that_does_not_win_is_not_deployed(stack: Stack) -> None:
+    """Gate, question and deployment are skipped, each says why, and the version is rejected."""
+    champion = start(stack, minimum_gain=-1)
+    assert champion.wait() == "success"
+    run = start(stack, minimum_gain=1, require_approval=True)
+    assert run.wait() == "success"
+    assert states(run, "evaluate_challenger", "ask_for_approval", *DEPLOYMENT) == {"skipped"}
+    assert (
+        run.xcom("evaluate_challenger")["champion"]["model_package_arn"]
+        == (champion.xcom("register_model")["model_package_arn"])
+    )
+    assert "NOT GOOD ENOUGH" in run.log("evaluate_challenger")
+    assert "the model did not win" in run.log("create_endpoint")
+    assert approval(stack, run) == "Rejected"
+
+
+@pytest.mark.usefixtures("without_group")
+def test_without_a_group_every_model_is_deployed(stack: Stack) -> None:
+    """The registry's tasks are skipped, and the deployment is not."""
+    run = start(stack)
+    assert run.wait() == "success"
+    registry = ("register_model", "evaluate_challenger", "ask_for_approval", "approve_model")
+    assert states(run, *registry) == {"skipped"}
+    assert states(run, "create_endpoint", "wait_for_endpoint", "smoke_test") == {"success"}
+    assert "there is no model_package_group" in run.log("register_model")

@@ -1,0 +1,126 @@
+"""The gate between training and deployment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from sagemaker_byoc.operators.challenge import EvaluateChallengerOperator
+from tests.support.fake_aws import AwsSays, FakeAws
+from tests.support.fake_registry import GROUP, FakeRegistry
+from tests.support.task_run import TaskRun
+
+JOB = {"training_job_name": "iris-2", "metrics": {"accuracy": 0.9, "loss": 0.3}}
+
+
+@pytest.fixture
+def registry(aws: FakeAws) -> FakeRegistry:
+    """A registry without groups."""
+    return FakeRegistry(aws)
+
+
+def operator(**changes: Any) -> EvaluateChallengerOperator:
+    """Make the operator as a DAG would."""
+    settings: dict[str, Any] = {
+        "training_job": JOB,
+        "model_package_group": GROUP,
+        "criteria": {"accuracy": {"goal": "maximize", "margin": "0.01"}},
+        "aws_conn_id": None,
+    }
+    return EvaluateChallengerOperator(task_id="evaluate", **settings | changes)
+
+
+@pytest.mark.parametrize("state", ["no group", "no version", "nothing approved"])
+def test_without_a_champion_the_model_passes(registry: FakeRegistry, state: str) -> None:
+    """The first model of a group has nobody to win against."""
+    if state != "no group":
+        registry.groups[GROUP] = {}
+    if state == "nothing approved":
+        registry.holds("PendingManualApproval", metric_accuracy="0.99")
+        registry.holds("Rejected", metric_accuracy="0.99")
+    verdict = TaskRun().of(operator())
+    assert (verdict["passed"], verdict["champion"]) == (True, None)
+
+
+def test_a_better_model_passes(registry: FakeRegistry) -> None:
+    """The verdict names the champion and both numbers."""
+    arn = registry.holds(metric_accuracy="0.85")
+    verdict = TaskRun().of(operator())
+    assert verdict["passed"]
+    assert verdict["champion"] == {"model_package_arn": arn, "version": 1, "approval_status": "Approved"}
+    [compared] = verdict["comparison"]
+    assert (compared["challenger"], compared["champion"], compared["margin"]) == (0.9, 0.85, 0.01)
+
+
+def test_a_model_that_does_not_win_skips_what_follows(registry: FakeRegistry, aws: FakeAws) -> None:
+    """The task is skipped with the reason, and its verdict is there all the same."""
+    registry.holds(metric_accuracy="0.9")
+    run = TaskRun()
+    told = "does not win against version 1 of iris: accuracy 0.9 is not better than the champion's 0.9 by at least 0.01"
+    with pytest.raises(AirflowSkipException, match=told):
+        run.of(operator())
+    assert run.xcoms["return_value"]["passed"] is False
+    assert "NOT GOOD ENOUGH" in run.xcoms["return_value"]["table"]
+    assert not aws.asked("UpdateModelPackage")
+
+
+def test_the_loser_is_rejected_in_the_registry(registry: FakeRegistry) -> None:
+    """Left pending, somebody might approve it by mistake."""
+    registry.holds(metric_accuracy="0.95")
+    own = registry.holds("PendingManualApproval", training_job="iris-2", metric_accuracy="0.9")
+    with pytest.raises(AirflowSkipException):
+        TaskRun().of(operator(model_package={"model_package_arn": own}))
+    assert registry.packages[own]["ModelApprovalStatus"] == "Rejected"
+    assert "does not win against version 1" in registry.packages[own]["ApprovalDescription"]
+
+
+def test_the_champion_is_the_newest_approved_one_of_another_job(registry: FakeRegistry) -> None:
+    """Neither an older one counts, nor a rejected one, nor the model itself, which an earlier try approved."""
+    registry.holds(metric_accuracy="0.99")
+    champion = registry.holds(metric_accuracy="0.5")
+    registry.holds("Rejected", metric_accuracy="0.99")
+    registry.holds(training_job="iris-2", metric_accuracy="0.9")
+    assert TaskRun().of(operator())["champion"]["model_package_arn"] == champion
+
+
+def test_a_limit_counts_without_a_champion(registry: FakeRegistry) -> None:
+    """A first model that is useless is not deployed either."""
+    with pytest.raises(AirflowSkipException, match=r"\(iris has no champion\): loss 0.3 is worse than its limit 0.2"):
+        TaskRun().of(operator(criteria={"loss": {"goal": "minimize", "limit": 0.2}}))
+
+
+@pytest.mark.parametrize("group", [None, "", "None"])
+def test_without_a_group_the_task_is_skipped(aws: FakeAws, group: str | None) -> None:
+    """A DAG leaves the registry to a setting; AWS is not asked."""
+    run = TaskRun()
+    with pytest.raises(AirflowSkipException, match="there is no model_package_group"):
+        run.of(operator(model_package_group=group))
+    assert (aws.calls, run.xcoms) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"criteria": {"recall": "maximize"}}, "a metric of the challenger: accuracy, loss"),
+        ({"criteria": {"loss": "minimize"}}, "a metric of the champion: accuracy"),
+        ({"criteria": {"accuracy": "up"}}, "criteria.accuracy.goal: got 'up'"),
+        ({"training_job": {"training_job_name": "x"}}, "training_job: got"),
+        ({"model_package": "iris"}, "model_package: got 'iris'"),
+    ],
+)
+def test_what_cannot_be_compared_fails_for_good(registry: FakeRegistry, change: dict[str, Any], told: str) -> None:
+    """A retry would find the same; skipping would hide it."""
+    registry.holds(metric_accuracy="0.5")
+    with pytest.raises(AirflowFailException) as raised:
+        TaskRun().of(operator(**change))
+    assert told in str(raised.value)
+
+
+def test_throttling_is_left_to_airflows_retries(registry: FakeRegistry, aws: FakeAws) -> None:
+    """A champion that could not be asked for is not one that does not exist."""
+    aws.on("ListModelPackages", AwsSays("ThrottlingException", "Rate exceeded"))
+    with pytest.raises(Exception, match="Rate exceeded") as raised:
+        TaskRun().of(operator())
+    assert not isinstance(raised.value, (AirflowFailException, AirflowSkipException))
