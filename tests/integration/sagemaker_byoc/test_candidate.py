@@ -18,7 +18,7 @@ from sagemaker_byoc.operators.traffic_shift import ShiftTrafficOperator
 from tests.support.classifier_account import REACHED, RECORDS, ClassifierAccount, create, wait
 from tests.support.operator_cloud import operator_cloud
 from tests.support.process_cloud import wait_until
-from tests.support.task_run import TaskRun
+from tests.support.task_run import TaskRun, event_of
 from tests.support.traffic import Traffic, traffic
 
 if TYPE_CHECKING:
@@ -129,3 +129,105 @@ def test_a_bad_candidate_is_seen_by_no_client(endpoint: Endpoint, environment: d
     assert seen.failures == []
     assert {body for _, body in seen.answers} == {json.dumps({"predictions": [{"label": "short"}]})}
     assert endpoint.describe()["EndpointConfigName"] == endpoint.config
+
+
+def test_a_candidate_that_fails_under_traffic_costs_its_share_alone(endpoint: Endpoint) -> None:
+    """It passes the smoke test, and breaks down when clients ask: step, measure, limit and what is live are told."""
+    with endpoint.asked() as seen:
+        deployed = endpoint.beside(NEW, TIRES_AFTER="6")
+        smoke_test(deployed)
+        before = seen.sent
+        told = (
+            rf"(?s)step 1 of 2 \(10% of the traffic\).*maximum_error_share.*Live now: {endpoint.config} \(InService\)"
+        )
+        with pytest.raises(AirflowFailException, match=told):
+            TaskRun().of(shift_of(deployed, steps="10, 100", bake_seconds=30))
+        during, failed = seen.sent - before, len(seen.failures)
+        seen.wait_for(20)
+    assert 0 < failed < 0.25 * during
+    assert len(seen.failures) == failed
+    assert endpoint.describe()["EndpointConfigName"] == endpoint.config
+
+
+def test_a_candidate_that_is_too_slow_goes_back(endpoint: Endpoint) -> None:
+    """Its answers are right, and no request is lost on the way."""
+    with endpoint.asked() as seen:
+        deployed = endpoint.beside(NEW, SECONDS="0.3")
+        smoke_test(deployed)
+        with pytest.raises(AirflowFailException, match=r"ms on average over .* above maximum_latency_ms 100"):
+            TaskRun().of(shift_of(deployed, maximum_latency_ms=100, bake_seconds=30))
+        seen.wait_for(20)
+    assert seen.failures == []
+    assert endpoint.describe()["EndpointConfigName"] == endpoint.config
+
+
+def test_a_task_abandoned_in_the_middle_is_gone_on_with(endpoint: Endpoint) -> None:
+    """The deferred task is cleared, and the one that creates the endpoint as well: the half share stays until then."""
+    run = TaskRun()
+    with endpoint.asked() as seen:
+        deployed = endpoint.beside(NEW, run)
+        _kill_at_a_half(endpoint, deployed)
+        assert create(endpoint.name, _model(deployed), run, strategy="candidate") == {**deployed, "operation": "none"}
+        smoke_test(deployed)
+        assert endpoint.weights() == {"AllTraffic": 0.5, "AllTraffic-candidate": 0.5}
+        TaskRun(try_number=2).of(shift_of(deployed, steps=[50, 100]))
+        seen.wait_for(20)
+    assert seen.failures == []
+    assert endpoint.describe()["EndpointConfigName"] == deployed["candidate"]["final_config"]["EndpointConfigName"]
+
+
+WORKER = """\
+import json, sys
+from tests.integration.sagemaker_byoc.test_candidate import shift_of
+from tests.support.task_run import TaskRun
+
+TaskRun().of(shift_of(json.load(sys.stdin), steps=[50, 100], bake_seconds=600, deferrable=False))
+"""
+
+
+def _kill_at_a_half(endpoint: Endpoint, deployed: dict[str, Any]) -> None:
+    """Start a process that shifts the traffic, and kill it at the first step."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    worker = subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, env=environment, text=True)
+    try:
+        assert worker.stdin is not None
+        with worker.stdin as stdin:
+            json.dump(deployed, stdin)
+        wait_until(lambda: endpoint.weights()["AllTraffic-candidate"], "the candidate has its half", 60.0)
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def _model(deployed: dict[str, Any]) -> str:
+    return str(deployed["candidate"]["final_config"]["ProductionVariants"][0]["ModelName"])
+
+
+def test_a_way_back_that_was_begun_is_gone_on_with(endpoint: Endpoint) -> None:
+    """The task is deferred for it and then lost; the next try neither shifts again nor forgets why."""
+    with endpoint.asked() as seen:
+        deployed = endpoint.beside(NEW, TIRES_AFTER="6")
+        smoke_test(deployed)
+        operator = shift_of(deployed, steps="50, 100", bake_seconds=30)
+        with pytest.raises(TaskDeferred) as deferral:
+            operator.execute(TaskRun().context)
+        event = event_of(deferral.value.trigger)
+        assert endpoint.weights()["AllTraffic-candidate"] == 0
+        with pytest.raises(TaskDeferred):
+            operator.shift_complete(TaskRun().context, event)
+        with pytest.raises(AirflowFailException, match=r"(?s)An earlier try ended so: .*step 1 of 2.*Live now: "):
+            TaskRun(try_number=2).of(shift_of(deployed, steps="50, 100"))
+        failed = len(seen.failures)
+        seen.wait_for(20)
+    assert len(seen.failures) == failed
+    assert endpoint.describe()["EndpointConfigName"] == endpoint.config
+
+
+def test_a_later_deployment_stands_beside_what_has_traffic(endpoint: Endpoint) -> None:
+    """A candidate that nobody shifted anything to is left out, so that they do not pile up."""
+    endpoint.beside(4.4)
+    deployed = endpoint.beside(4.6)
+    assert endpoint.weights() == {"AllTraffic": 1.0, "AllTraffic-candidate": 0.0}
+    smoke_test(deployed)
+    TaskRun().of(shift_of(deployed))
+    assert endpoint.weights() == {"AllTraffic": 1.0}
