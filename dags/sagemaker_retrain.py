@@ -15,7 +15,7 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `create_endpoint` | creates the endpoint or updates it to the new model | the instances |
 | `wait_for_endpoint` | waits until the new model, and no other, is live | |
 | `smoke_test` | compares answers with labels, reports beside the artifact, puts the earlier model back if need be | |
-| `shift_traffic` | gives a candidate the traffic, step by step, and the endpoint; nothing to do after a direct deployment | |
+| `shift_traffic` | gives a candidate the traffic step by step; does nothing after a direct deployment | |
 | `approve_model` | approves the model in the registry, now that it was proven | |
 | `restore_endpoint` | runs only if `wait_for_endpoint` failed: brings back what the endpoint served before | |
 
