@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,10 +25,12 @@ class Traffic:
 
     :param answers: how often each variant gave each body
     :param failures: what was raised, as text
+    :param last: when each body was answered last, on the monotonic clock
     """
 
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    last: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -57,6 +60,7 @@ class Traffic:
             return
         with self._lock:
             self.answers[answer["InvokedProductionVariant"], content] += 1
+            self.last[content] = time.monotonic()
 
 
 @contextmanager
