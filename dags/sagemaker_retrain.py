@@ -20,8 +20,9 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `restore_endpoint` | runs only if `wait_for_endpoint` failed: brings back what the endpoint served before | |
 
 **Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
-run trains on the partition of its own day; run them one at a time, since they share the endpoint. A run on older data
-than the live model's makes its model and skips the deployment, unless the param says otherwise.
+run trains on the partition of its own day, and as many at once as you like: at the endpoint they queue up, newest data
+first, each until its smoke test is over. A run on older data than the live model's makes its model and skips the
+deployment, unless the param says otherwise.
 
 **Champion and challenger**: with `model_package_group` in the settings, a model is deployed only if its metrics win
 against those of the champion, the newest approved version of that group; what was deployed and passed the smoke test
@@ -152,7 +153,7 @@ with DAG(
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
-    # One run at a time: each pays for a job, and all of them deploy to the same endpoint.
+    # One scheduled run at a time, since each pays for a job; backfills have a limit of their own, which may be any.
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "region_name": setting("region_name")},
     tags=["sagemaker", "retraining"],

@@ -16,6 +16,7 @@
     │   └── EndpointGoneError            it does not exist any more
     ├── EndpointRolledBackError      the endpoint serves again what it served before
     ├── EndpointSupersededError      the endpoint serves what another run asked for
+    ├── EndpointClaimError           AWS does not let the run queue up for the endpoint
     ├── NoWayBackError               what an endpoint serves, or served, could not be made again
     ├── RestoreError                 the endpoint could not be given back what it served before
     ├── SmokeTestError               the endpoint does not answer, or not well enough
@@ -33,6 +34,7 @@ from typing import Any, ClassVar
 __all__ = [
     "BuildContextError",
     "CheckerError",
+    "EndpointClaimError",
     "EndpointFailedError",
     "EndpointGoneError",
     "EndpointOutOfServiceError",
@@ -145,6 +147,10 @@ class EndpointRolledBackError(SageMakerByocError):
 
 class EndpointSupersededError(SageMakerByocError):
     """Another deployment replaced the one that was waited for."""
+
+
+class EndpointClaimError(SageMakerByocError):
+    """The calls are not allowed by which deployments to one endpoint queue up behind each other."""
 
 
 class NoWayBackError(SageMakerByocError):

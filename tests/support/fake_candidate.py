@@ -41,6 +41,7 @@ class FakeCandidate:
         for operation in ("CreateEndpointConfig", "DescribeEndpointConfig", "AddTags", "ListTags", "GetMetricData"):
             aws.on(operation, getattr(self, f"_{operation}"))
         aws.on("DescribeModel", self._describe_model)
+        aws.on("ListEndpointConfigs", {"EndpointConfigs": []})
 
     def serves(self, config: str | None, weights: dict[str, float] | None = None) -> None:
         """Put the endpoint into a state."""

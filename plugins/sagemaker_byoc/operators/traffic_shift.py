@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sagemaker_byoc.errors import EndpointFailedError, RequestError, TrafficShiftError
+from sagemaker_byoc.hooks.claim import held_until_tested
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.restore import LEFT, Restoration
@@ -29,6 +30,7 @@ from sagemaker_byoc.triggers.watch import look_until_on_worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from airflow.sdk import Context, XComArg
 
@@ -45,7 +47,7 @@ class ShiftTrafficOperator(BaseOperator):
     began. At the first limit that it misses, the traffic goes back to the live variants at once, then the endpoint gets
     its earlier configuration back, and then the task fails with the step, what was measured against which limit, and
     what is live. After the last step the endpoint is updated to the candidate alone, so that the earlier instances go,
-    and that is waited for.
+    and that is waited for. Either end lets the next run deploy that waits for the endpoint.
 
     Everything is read off the endpoint, so that a retry, or a later clear, goes on wherever the endpoint is: a step
     that was reached is not taken again, its time counts from when its weights were set, and a way back that has begun
@@ -124,7 +126,7 @@ class ShiftTrafficOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Shift the traffic, or go on with what an earlier try began."""
-        with fail_fast():
+        with fail_fast(), self._held(context):
             deployed = self._deployed()
             settings = self._settings()
             push_endpoint(context, self._connection.region, deployed.endpoint_name)
@@ -145,7 +147,7 @@ class ShiftTrafficOperator(BaseOperator):
 
     def shift_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """End the task, or go back, as the trigger has seen it."""
-        with fail_fast():
+        with fail_fast(), self._held(context):
             if "error" in event:
                 raise EndpointFailedError(event["error"])
             return self._end(context, self._deployed(), event["result"])
@@ -159,11 +161,17 @@ class ShiftTrafficOperator(BaseOperator):
         :param sent: what the endpoint was told before the wait
         :param failure: which limit was missed
         """
-        with fail_fast():
+        with fail_fast(), self._held(context):
             if "error" in event:
                 message = f"{failure}\nThe wait for {goal['config_name']} to be live again broke off: {event['error']}"
                 raise TrafficShiftError(message)
             self._go_back(context, self._deployed(), failure, sent=sent)
+
+    def _held(self, context: Context) -> AbstractContextManager[None]:
+        """Let the next run deploy when the shift is over; a deployment without a candidate did so already."""
+        deployed = Deployed.of(self.deployment)
+        name = deployed.endpoint_name if deployed and deployed.candidate else None
+        return held_until_tested(self._connection, RunIdentity.of(context), name)
 
     def _deployed(self) -> Deployed:
         deployed = Deployed.of(self.deployment)

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.operators.traffic_shift import ShiftTrafficOperator
+from sagemaker_byoc.triggers.claim import EndpointClaimTrigger
+from tests.support.airflow_pipe import runs_are
 from tests.support.classifier_account import REACHED, RECORDS, ClassifierAccount, create, wait
 from tests.support.operator_cloud import operator_cloud
 from tests.support.process_cloud import wait_until
@@ -231,3 +234,28 @@ def test_a_later_deployment_stands_beside_what_has_traffic(endpoint: Endpoint) -
     smoke_test(deployed)
     TaskRun().of(shift_of(deployed))
     assert endpoint.weights() == {"AllTraffic": 1.0}
+
+
+def test_the_next_run_waits_until_the_shift_is_over(endpoint: Endpoint) -> None:
+    """The endpoint stays this run's after the smoke test, until the candidate has it or has lost it."""
+    with runs_are({TaskRun().run_id: "running", "later": "running"}):
+        deployed = endpoint.beside(NEW)
+        smoke_test(deployed)
+        with pytest.raises(TaskDeferred) as deferral:
+            _create_later(endpoint)
+        assert isinstance(deferral.value.trigger, EndpointClaimTrigger)
+        TaskRun().of(shift_of(deployed))
+        assert _create_later(endpoint)["previous_endpoint_config_name"] == endpoint.describe()["EndpointConfigName"]
+
+
+def _create_later(endpoint: Endpoint) -> Any:
+    """Deploy for another run, up to where the task waits."""
+    variant = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    operator = CreateEndpointOperator(
+        task_id="create_endpoint",
+        endpoint_name=endpoint.name,
+        model_name=endpoint.account.model(4.7),
+        config={"ProductionVariants": [variant]},
+        **REACHED,
+    )
+    return operator.execute(TaskRun(run_id="later").context)

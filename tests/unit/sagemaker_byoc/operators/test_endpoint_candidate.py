@@ -35,6 +35,7 @@ def create(run: TaskRun | None = None, **changes: Any) -> dict[str, Any]:
         "model_name": "new-m",
         "config": {"ProductionVariants": [VARIANT]},
         "strategy": "candidate",
+        "exclusive": False,
         "aws_conn_id": None,
         "poll_interval_seconds": 0,
         **changes,

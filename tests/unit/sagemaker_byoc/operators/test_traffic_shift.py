@@ -258,11 +258,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED)
-def test_bad_input_is_refused_before_any_call(aws: FakeAws, changes: dict[str, Any], message: str) -> None:
-    """The message names the field."""
+def test_bad_input_is_refused_before_anything_is_changed(
+    aws: FakeAws, endpoint: FakeCandidate, changes: dict[str, Any], message: str
+) -> None:
+    """The message names the field, and the endpoint is not even looked at."""
     with pytest.raises(AirflowFailException, match=message):
         TaskRun().of(operator(**changes))
-    assert aws.calls == []
+    assert (changes_of(aws), aws.asked("DescribeEndpoint")) == ([], [])
 
 
 def test_a_wait_that_broke_off_fails_the_task(aws: FakeAws, endpoint: FakeCandidate) -> None:
