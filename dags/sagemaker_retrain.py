@@ -256,7 +256,7 @@ with DAG(
             type="number",
             exclusiveMinimum=0,
             title="Smoke test: longest latency (ms)",
-            description="95th percentile of one request.",
+            description="95th percentile of one request; of a candidate under traffic, the average.",
         ),
     },
 ) as dag:

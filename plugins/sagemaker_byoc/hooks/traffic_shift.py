@@ -75,12 +75,16 @@ class TrafficShift:
             bake_seconds=bake_seconds,
         )
         self._looks_since_promotion: int | None = None
+        self._breach = ""
 
     def interrupted(self) -> str:
         """Return why an earlier try had begun to go back; empty when none had."""
         look = self._hook.look(self._deployed.endpoint_name)
         if look is None or look.target_config not in (self._plan.combined, self._deployed.previous_config):
             return ""
+        return self._verdict()
+
+    def _verdict(self) -> str:
         verdict = self._configs.tags(self._plan.combined).get(SMOKE_TEST, "")
         return f"An earlier try ended so: {verdict}" if verdict.startswith(_FAILED) else ""
 
@@ -99,10 +103,10 @@ class TrafficShift:
         step, measured = next_shift_step(look, self._plan), Measured()
         if look is None or step is ShiftStep.LOST:
             raise self._loss(look)
-        if step in (ShiftStep.SHIFT, ShiftStep.BAKE, ShiftStep.PROMOTE) and self._plan.share(look):
+        if step in (ShiftStep.SHIFT, ShiftStep.BAKE, ShiftStep.PROMOTE):
             measured = self._measured(look)
-            if why := self._tolerance.breach(measured):
-                return {BREACH: self._withdraw(look, why)}
+            if story := self._objection(look, measured):
+                return self._withdraw(look, story)
             step = next_shift_step(look, self._plan, enough=self._tolerance.says_enough(measured))
         self._check_promotion(look, step)
         if step is ShiftStep.DONE:
@@ -113,7 +117,25 @@ class TrafficShift:
             self._promote(measured)
         return None
 
+    def _objection(self, look: TrafficLook, measured: Measured) -> str:
+        """Return why the candidate must have no traffic; empty when nothing is against it.
+
+        Before the first step that is the verdict of an earlier try, or of the same wait in another triggerer.
+        """
+        if self._breach:
+            return self._breach
+        share = self._plan.share(look)
+        if not share:
+            return self._verdict()
+        why = self._tolerance.breach(measured)
+        if not why:
+            return ""
+        where = f"step {self._plan.number(share)} of {len(self._plan.steps)} ({share:g}% of the traffic)"
+        return f"Endpoint {self._deployed.endpoint_name} at {where}: {why}."
+
     def _measured(self, look: TrafficLook) -> Measured:
+        if not self._plan.share(look):
+            return Measured()
         variants = list(self._plan.candidate)
         metrics = EndpointMetricHook(self._connection)
         return metrics.measured(self._deployed.endpoint_name, variants, look.modified, look.seen)
@@ -155,22 +177,25 @@ class TrafficShift:
             )
             raise EndpointRolledBackError(message)
 
-    def _withdraw(self, look: TrafficLook, why: str) -> str:
-        """Take the traffic away from the candidate at once, and tell why.
+    def _withdraw(self, look: TrafficLook, story: str) -> dict[str, Any] | None:
+        """Take the traffic away from the candidate at once; None when the endpoint is too busy for that.
 
         The verdict is noted first, so that no later try begins the shift again.
         """
-        name, share = self._deployed.endpoint_name, self._plan.share(look)
-        number = self._plan.number(share)
-        story = f"Endpoint {name} at step {number} of {len(self._plan.steps)} ({share:g}% of the traffic): {why}."
+        if self._plan.share(look):
+            self._note(story)
+            if not self._hook.shift(self._deployed.endpoint_name, self._plan.shift(0.0)):
+                self._breach = story
+                return None
+            self._log.error("%s The candidate gets no traffic any more.", story)
+        return {BREACH: story}
+
+    def _note(self, story: str) -> None:
         try:
             tags = [{"Key": SMOKE_TEST, "Value": tag_value(f"{_FAILED}{story}")}]
             self._configs.tag(self._plan.combined, tags)
         except Exception as error:  # noqa: BLE001 - the traffic matters more than what is written about it
             self._log.warning("The verdict could not be noted on the configuration: %s", error)
-        self._hook.shift(name, self._plan.shift(0.0))
-        self._log.error("%s The candidate gets no traffic any more.", story)
-        return story
 
     def _result(self) -> dict[str, Any]:
         name, config_name = self._deployed.endpoint_name, self._plan.final

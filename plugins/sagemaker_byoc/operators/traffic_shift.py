@@ -51,8 +51,8 @@ class ShiftTrafficOperator(BaseOperator):
 
     Everything is read off the endpoint, so that a retry, or a later clear, goes on wherever the endpoint is: a step
     that was reached is not taken again, its time counts from when its weights were set, and a way back that has begun
-    is gone on with. Whoever kills the task (marks it failed, clears it) leaves the traffic where it is: clear it to go
-    on, or run ``sagemaker_restore`` to go back.
+    is gone on with. Whoever kills the task (marks it failed, clears it), or sets an ``execution_timeout`` that is over,
+    leaves the traffic where it is: clear the task to go on, or run ``sagemaker_restore`` to go back.
 
     With a deployment that replaced the live model there is nothing to do, and the task says so.
 

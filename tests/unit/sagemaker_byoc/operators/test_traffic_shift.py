@@ -235,6 +235,33 @@ def test_a_busy_endpoint_is_told_again(aws: FakeAws, endpoint: FakeCandidate) ->
     assert shares(aws) == [1.0, 1.0]
 
 
+def test_a_withdrawal_from_a_busy_endpoint_is_told_again(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """Until it is taken, whatever is measured meanwhile; the first reason stays."""
+    endpoint.metrics = {10: BAD}
+    refusals = iter([AwsSays("ValidationException", 'Cannot update in-progress endpoint "arn:…".')])
+
+    def scale(**request: Any) -> dict[str, Any]:
+        if request["DesiredWeightsAndCapacities"][-1]["DesiredWeight"] == 0:
+            for refusal in refusals:
+                endpoint.metrics = {10: GOOD}
+                raise refusal
+        return endpoint._UpdateEndpointWeightsAndCapacities(**request)
+
+    aws.on("UpdateEndpointWeightsAndCapacities", scale)
+    with pytest.raises(AirflowFailException, match="30 of 100 requests failed"):
+        TaskRun().of(operator())
+    assert shares(aws) == [0.1, 0.0, 0.0]
+
+
+def test_the_same_wait_in_another_triggerer_does_not_begin_again(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """It looks just after the other one has taken the traffic back, and finds the verdict."""
+    with pytest.raises(TaskDeferred) as deferral:
+        operator().execute(TaskRun().context)
+    endpoint.tags = {"smoke_test": "failed: traffic shift: at step 2"}
+    assert "at step 2" in event_of(deferral.value.trigger)["result"]["breach"]
+    assert shares(aws) == []
+
+
 def test_after_a_direct_deployment_there_is_nothing_to_shift(aws: FakeAws, endpoint: FakeCandidate) -> None:
     """The task succeeds without a call that could change anything, and without a wait."""
     run = TaskRun()
