@@ -33,7 +33,7 @@ from tests.support.task_run import TaskRun
 from tests.support.traffic import Traffic, traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 GOOD, AS_GOOD, WRONG = 5, 4.5, 0
 """Thresholds of models; the last one calls everything long."""
@@ -208,7 +208,7 @@ def mistake_of_stock(account: ClassifierAccount, observed_seconds: float) -> Mis
     return Mistake(wrong_answers(seen), seen.sent - before, len(seen.failures), None, None)
 
 
-MISTAKES = {
+MISTAKES: dict[str, Callable[[ClassifierAccount, float], Mistake]] = {
     "stock": mistake_of_stock,
     "direct": lambda account, _: mistake_of_ours(account, "direct"),
     "candidate": lambda account, _: mistake_of_ours(account, "candidate"),

@@ -97,7 +97,7 @@ class ShiftTrafficOperator(BaseOperator):
         self,
         *,
         deployment: dict[str, Any] | str | XComArg | None,
-        steps: list[float] | str | None = None,
+        steps: Sequence[float] | str | None = None,
         bake_seconds: float | str = 300.0,
         maximum_error_share: float | str = 0.01,
         maximum_latency_ms: float | str | None = None,

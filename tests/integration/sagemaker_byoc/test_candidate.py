@@ -125,7 +125,7 @@ def test_a_good_candidate_takes_over_without_a_lost_request(endpoint: Endpoint, 
 def test_a_bad_candidate_is_seen_by_no_client(endpoint: Endpoint, environment: dict[str, str]) -> None:
     """The smoke test alone asks it, and the endpoint has its earlier configuration back."""
     with endpoint.asked() as seen:
-        deployed = endpoint.beside(WRONG, **environment)
+        deployed = endpoint.beside(WRONG, None, **environment)
         with pytest.raises(AirflowFailException, match=rf"(?s)Live now: {endpoint.config}.*4 of 4 right"):
             smoke_test(deployed)
         seen.wait_for(20)
