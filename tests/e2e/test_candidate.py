@@ -21,6 +21,8 @@ def test_a_candidate_gets_the_endpoint_step_by_step(stack: Stack) -> None:
         DAG_ID,
         partition="2026-01-03",
         epochs=9,
+        minimum_gain=-1,
+        minimum_accuracy=0,
         strategy="candidate",
         traffic_steps=[50, 100],
         bake_seconds=1,
