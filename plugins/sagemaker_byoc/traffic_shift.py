@@ -41,7 +41,8 @@ class TrafficLook:
     """What DescribeEndpoint said, with the traffic.
 
     :param variants: weight and number of instances by name
-    :param modified: when the endpoint was changed last
+    :param modified: when the endpoint was changed last; that a change of weights counts is a guess, by the words
+        "last modified" of the service model
     :param seen: when this was said, by AWS's clock too
     """
 
