@@ -20,6 +20,7 @@
     ├── NoWayBackError               what an endpoint serves, or served, could not be made again
     ├── RestoreError                 the endpoint could not be given back what it served before
     ├── SmokeTestError               the endpoint does not answer, or not well enough
+    ├── TrafficShiftError            the candidate missed a limit under traffic, and has lost it
     └── CheckerError                 the smoke test's own checker failed, which says nothing about the endpoint
 
 Owns the texts' form, not the facts in them. Knows neither Airflow nor boto3. Every error survives pickling,
@@ -48,6 +49,7 @@ __all__ = [
     "RestoreError",
     "SageMakerByocError",
     "SmokeTestError",
+    "TrafficShiftError",
     "TrainingJobFailedError",
     "TrainingJobStoppedError",
 ]
@@ -161,6 +163,10 @@ class RestoreError(SageMakerByocError):
 
 class SmokeTestError(SageMakerByocError):
     """The endpoint's answers are wrong, too slow, not readable or not there."""
+
+
+class TrafficShiftError(SageMakerByocError):
+    """The candidate failed too many requests, or was too slow, when clients asked it."""
 
 
 class CheckerError(SageMakerByocError):

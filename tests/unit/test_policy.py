@@ -18,7 +18,7 @@ from tests.support.task_run import TaskRun
 if TYPE_CHECKING:
     from pathlib import Path
 
-SERVICES = ("sagemaker", "sagemaker-runtime", "codebuild", "ecr", "s3", "logs", "sqs")
+SERVICES = ("sagemaker", "sagemaker-runtime", "codebuild", "ecr", "s3", "logs", "sqs", "cloudwatch")
 HOOKS = CHECKOUT / "plugins" / "sagemaker_byoc" / "hooks"
 
 # IAM has names of its own for a few calls. Source: the service authorization reference of each service.

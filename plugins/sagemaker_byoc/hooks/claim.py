@@ -145,12 +145,16 @@ class ClaimHook:
 
 
 @contextmanager
-def held_until_tested(connection: AwsConnection, run: RunIdentity, endpoint_name: str | None) -> Iterator[None]:
+def held_until_tested(
+    connection: AwsConnection, run: RunIdentity, endpoint_name: str | None, *, goes_on: bool = False
+) -> Iterator[None]:
     """Give the run's claim on the endpoint back when the block ends for good; a run without one is left alone.
 
     A failure that is worth a retry keeps the claim for it.
+
+    :param goes_on: another task of the run needs the claim after a success
     """
-    is_over = True
+    is_over = not goes_on
     try:
         yield
     except BaseException as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralTimeout
 
+from sagemaker_byoc.candidate import CANDIDATE, DIRECT, read_strategy
 from sagemaker_byoc.claim import Contender, Turn, run_key
 from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError
@@ -63,6 +64,13 @@ class CreateEndpointOperator(BaseOperator):
     requests]}``, from which the previous configuration can be made again after somebody has deleted it; None when
     nothing was live before. It holds the models' ``Environment``, which whoever may read the XCom then sees.
 
+    With ``strategy="candidate"`` the configuration holds the live variants as they are now, and the new ones beside
+    them as ``<VariantName>-candidate`` with weight 0. The result then also has ``"candidate": {"variants": {final name:
+    name there}, "live": {name: weight}, "final_config": CreateEndpointConfig request, "update": UpdateEndpoint
+    request}``, from which the new variants get the endpoint to themselves. Serverless variants, shadow variants,
+    asynchronous endpoints and more than ten variants cannot stand beside each other, which is told before anything is
+    made. ``update_config`` goes with both updates, but ``RetainAllVariantProperties`` only with the last one.
+
     :param endpoint_name: the endpoint (templated)
     :param model_name: SageMaker model for every variant that names none (templated)
     :param config: CreateEndpointConfig request (templated). ``ProductionVariants`` is required; of a single variant
@@ -79,6 +87,9 @@ class CreateEndpointOperator(BaseOperator):
         again. Such an endpoint serves nothing; its logs are kept
     :param require_way_back: refuse to update an endpoint whose present configuration, or a model of it, was deleted
         (templated)
+    :param strategy: ``direct`` replaces what is live. ``candidate`` puts the new variants beside the live ones, without
+        any traffic, so that the smoke test asks a model that no client sees; ``ShiftTrafficOperator`` then gives it the
+        endpoint. Where nothing is live, or the model is live already, ``candidate`` is ``direct`` (templated)
     :param exclusive: have the endpoint to itself, as said above; False deploys as soon as AWS accepts the update,
         whatever other runs are testing
     :param deferrable: wait in the triggerer instead of on a worker
@@ -98,6 +109,7 @@ class CreateEndpointOperator(BaseOperator):
         "data_date",
         "deploy_older",
         "require_way_back",
+        "strategy",
         "aws_conn_id",
         "region_name",
     )
@@ -116,6 +128,7 @@ class CreateEndpointOperator(BaseOperator):
         deploy_older: bool | str = False,
         replace_failed: bool = True,
         require_way_back: bool | str = True,
+        strategy: str | None = DIRECT,
         exclusive: bool = True,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
@@ -134,6 +147,7 @@ class CreateEndpointOperator(BaseOperator):
         self.deploy_older = deploy_older
         self.replace_failed = replace_failed
         self.require_way_back = require_way_back
+        self.strategy = strategy
         self.exclusive = exclusive
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
@@ -181,6 +195,7 @@ class CreateEndpointOperator(BaseOperator):
                 run,
                 replace_failed=self.replace_failed,
                 require_way_back=as_flag(self.require_way_back, "require_way_back", missing=True),
+                beside=read_strategy(self.strategy) == CANDIDATE,
             )
             EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
             try:
@@ -212,8 +227,16 @@ class CreateEndpointOperator(BaseOperator):
             result = deployment.advance(look)
             if result is not None:
                 self.log.info("Endpoint %(endpoint_name)s: %(operation)s, %(endpoint_config_name)s.", result)
+                self._tell_strategy(result)
                 return result
             self._pause(deadline, claim)
+
+    def _tell_strategy(self, result: dict[str, Any]) -> None:
+        if candidate := result.get("candidate"):
+            names = ", ".join(candidate["variants"].values())
+            self.log.info("It gets the variants %s beside the live ones, without any traffic.", names)
+        elif read_strategy(self.strategy) == CANDIDATE:
+            self.log.info("There is no other model to stand beside: the deployment is a direct one.")
 
     def _plan(self, run: RunIdentity) -> DeploymentPlan:
         return DeploymentPlan.make(

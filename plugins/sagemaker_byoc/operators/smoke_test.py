@@ -44,7 +44,7 @@ class InvokeSmokeTestOperator(BaseOperator):
     without a retry, with the wrong answers in its message. So it does when a container answers with an error, with what
     cannot be read, or not at all; the message then says which records were asked, and where the log is. Either
     verdict, after the rollback if there is one, lets the next run deploy that waits for the endpoint (see
-    ``CreateEndpointOperator``).
+    ``CreateEndpointOperator``); a candidate that passes keeps it for ``ShiftTrafficOperator``.
 
     The report is the task's XCom in all these cases: ``{"endpoint_name", "variant", "records", "correct", "accuracy",
     "minimum_accuracy", "maximum_p50_latency_ms", "maximum_latency_ms", "maximum_p99_latency_ms", "latency_ms": {"p50",
@@ -60,6 +60,8 @@ class InvokeSmokeTestOperator(BaseOperator):
     and not judged), and then the task fails with both: what failed, and what is live now. If the worker dies meanwhile,
     the next try goes on with the rollback. A later deployment is left alone. How the test ended is kept as the tag
     ``smoke_test`` of the configuration. ``execution_timeout`` does not cut off the wait for the rollback.
+
+    Of a deployment with ``strategy="candidate"`` only the candidate's variants are asked, which no client sees.
 
     :param endpoint_name: the endpoint; None is that of the deployment (templated)
     :param endpoint_config_name: the configuration whose model is tested (templated). The task fails if the endpoint
@@ -246,13 +248,18 @@ class InvokeSmokeTestOperator(BaseOperator):
         if deployed is not None:
             name = self.endpoint_name or deployed.endpoint_name
             deployed = replace(deployed, endpoint_name=name, config_name=self._config_to_test(deployed) or "")
-        return deployed, self._smoke_test(deployed.endpoint_name if deployed else self.endpoint_name).prepare()
+        test = self._smoke_test(deployed.endpoint_name if deployed else self.endpoint_name)
+        if deployed is not None and deployed.candidate is not None:
+            # Never the live variants beside it: they are another model.
+            test = replace(test, target_variants=deployed.candidate.targets(test.target_variants), each_variant=False)
+        return deployed, test.prepare()
 
     def _held(self, context: Context) -> AbstractContextManager[None]:
-        """Let the next run deploy as soon as there is a verdict."""
+        """Let the next run deploy as soon as there is a verdict; a candidate that passes gets its traffic first."""
         deployed = Deployed.of(self.deployment)
         name = self.endpoint_name or (deployed.endpoint_name if deployed else None)
-        return held_until_tested(self._connection, RunIdentity.of(context), name)
+        goes_on = deployed is not None and deployed.candidate is not None
+        return held_until_tested(self._connection, RunIdentity.of(context), name, goes_on=goes_on)
 
     def _config_to_test(self, deployed: Deployed | None) -> str | None:
         if self.endpoint_config_name is not None:
@@ -261,6 +268,9 @@ class InvokeSmokeTestOperator(BaseOperator):
         return deployed.config_name if deployed else None
 
     def _rollback(self, context: Context, deployed: Deployed, prepared: PreparedSmokeTest) -> Rollback:
+        if deployed.candidate is not None:
+            # The model that is put back has no variants of the candidate's names.
+            prepared = replace(prepared, test=replace(prepared.test, target_variants=()))
         return Rollback(self, deployed, prepared.ask, RunIdentity.of(context).tags())
 
     def _judge(

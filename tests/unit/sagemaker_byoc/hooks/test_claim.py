@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -254,6 +255,19 @@ def test_a_claim_is_kept_for_a_retry_and_no_longer(
         with pytest.raises(type(error)):
             judged(error)
     assert bool(configs.claims()) is kept
+
+
+@pytest.mark.parametrize("error", [None, EndpointClaimError("for good")])
+def test_a_claim_that_another_task_needs_is_kept_after_a_success(
+    configs: FakeConfigs, runs: dict[str, Any], error: EndpointClaimError | None
+) -> None:
+    """A failure for good ends the matter for that task, too."""
+    runs["one"] = "running"
+    attempt("one")
+    with contextlib.suppress(EndpointClaimError), held_until_tested(CONNECTION, identity("one"), "iris", goes_on=True):
+        if error is not None:
+            raise error
+    assert bool(configs.claims()) is (error is None)
 
 
 class Account:
