@@ -104,8 +104,15 @@ class Candidate:
         }
 
     def targets(self, asked: Sequence[str]) -> list[str]:
-        """Return the variants to ask: those that somebody named, by either name, else all of the candidate."""
-        return [self.variants.get(name, name) for name in asked] or list(self.variants.values())
+        """Return the variants to ask: those that somebody named, by either name, else all of the candidate.
+
+        :raises RequestError: one of them is no variant of the candidate
+        """
+        names = list(self.variants.values())
+        for name in asked:
+            if name not in self.variants and name not in names:
+                raise RequestError("target_variants", name, f"a variant of the candidate: {', '.join(names)}")
+        return [self.variants.get(name, name) for name in asked] or names
 
 
 def read_strategy(given: Any) -> str:

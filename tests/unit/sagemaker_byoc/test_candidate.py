@@ -105,6 +105,13 @@ def test_the_smoke_test_asks_the_candidate(asked: list[str]) -> None:
     assert candidate_of(both, FINAL, UPDATE).targets(asked) == ["AllTraffic-candidate"]
 
 
+def test_the_live_variants_are_not_the_candidate_s() -> None:
+    """A test of them would say nothing about the new model."""
+    both = combined_config(config(variant("blue")), {"blue": (1.0, 1)}, FINAL)
+    with pytest.raises(RequestError, match=r"target_variants: got 'blue'; allowed is .*: AllTraffic-candidate"):
+        candidate_of(both, FINAL, UPDATE).targets(["blue"])
+
+
 def test_weights_are_never_retained_by_the_last_update() -> None:
     """The old variant of the same name has none by then, and the new one would have none either."""
     retains = {**UPDATE, "RetainAllVariantProperties": True}
