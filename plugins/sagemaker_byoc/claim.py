@@ -6,7 +6,7 @@ has nothing else that is decided in one step.
 
 Claims of an endpoint are numbered, and the latest one counts. A number is never used again, so that a call that comes
 late, or is repeated after its answer was lost, meets nobody else's claim. Who wants the endpoint makes the next
-number, and only when the latest claim is given back, was left behind by a run that has ended, or is the run's own:
+number, and only when the latest claim is given back, was left behind by a run that does not run, or is the run's own:
 whatever the reason, all who try make the same name, and one of them gets it.
 
 Tickets are a courtesy: they order those who wait and keep nobody out. Owns names and order. Makes no call. Knows

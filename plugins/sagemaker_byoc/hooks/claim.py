@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Holder, Queue, Standing, name_filter, run_key
 from sagemaker_byoc.errors import EndpointClaimError
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
-from sagemaker_byoc.hooks.task_state import run_has_ended
+from sagemaker_byoc.hooks.task_state import run_is_running
 from sagemaker_byoc.hooks.watched import PAGE_SIZE, answered_at
 from sagemaker_byoc.retry import aws_code, is_permanent
 
@@ -131,9 +131,11 @@ class ClaimHook:
         holder = Holder.of(tags)
         if OVER_TAG in tags:
             return None
-        ended = run_has_ended(holder.dag_id, holder.run_id)
-        left_behind = now - queue.claimed_at > FORGOTTEN_AFTER if ended is None else ended
-        return None if left_behind else holder
+        # A run that was cleared and is queued holds nothing: it may have to wait for the very run that looks.
+        held = run_is_running(holder.dag_id, holder.run_id)
+        if held is None:
+            held = now - queue.claimed_at <= FORGOTTEN_AFTER
+        return holder if held else None
 
     def _delete(self, names: Iterable[str]) -> None:
         """Delete what means nothing any more; what cannot be deleted harms nobody."""
