@@ -24,17 +24,20 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_byoc.config_history import DATA_DATE
 from sagemaker_byoc.deployment import instant
 from sagemaker_byoc.naming import joined, short_hash
+from sagemaker_byoc.run import tag_code, text_of_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
 __all__ = [
+    "DAG_TAG",
     "FORGOTTEN_AFTER",
     "GRACE_SECONDS",
     "HOLDER_TAG",
     "ON_TAG",
     "OVER_TAG",
+    "RUN_TAG",
     "Contender",
     "Holder",
     "Queue",
@@ -49,6 +52,10 @@ __all__ = [
 ON_TAG, HOLDER_TAG, OVER_TAG = "claim_on", "claim_holder", "claim_over"
 """Tags of claims and tickets: the endpoint, the key of the run, and that a claim was given back."""
 
+DAG_TAG, RUN_TAG = "claim_dag", "claim_run"
+"""Which run that is, as ``tag_code`` writes it. The tags that say where a resource comes from are for people: they lose
+characters, and the user's own may replace them."""
+
 GRACE_SECONDS = 15.0
 """How long a free endpoint is left to each of those who stand before one in the queue: three looks. A ticket that a
 crash left behind costs no more than that, once."""
@@ -62,16 +69,26 @@ _UNDATED = "undated"
 
 @dataclass(frozen=True)
 class Holder:
-    """The run that a claim belongs to, as its tags say."""
+    """The run that a claim belongs to."""
 
     key: str = ""
     dag_id: str = "unknown"
     run_id: str = "unknown"
 
     @classmethod
+    def of_run(cls, dag_id: str, run_id: str) -> Holder:
+        """Return the holder that a run is."""
+        return cls(run_key(dag_id, run_id), dag_id, run_id)
+
+    @classmethod
     def of(cls, tags: Mapping[str, str]) -> Holder:
         """Read the tags of a claim."""
-        return cls(tags.get(HOLDER_TAG, ""), tags.get("airflow:dag_id", ""), tags.get("airflow:run_id", ""))
+        key, dag_id, run_id = (tags.get(name, "") for name in (HOLDER_TAG, DAG_TAG, RUN_TAG))
+        return cls(key, text_of_tag(dag_id), text_of_tag(run_id))
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags by which a claim says whose it is."""
+        return {HOLDER_TAG: self.key, DAG_TAG: tag_code(self.dag_id), RUN_TAG: tag_code(self.run_id)}
 
 
 @dataclass(frozen=True)
@@ -93,7 +110,7 @@ class Contender:
     def of(
         cls,
         endpoint_name: str,
-        key: str,
+        holder: Holder,
         config: Mapping[str, Any],
         tags: Iterable[Mapping[str, str]],
         data_date: str | None,
@@ -102,9 +119,9 @@ class Contender:
 
         :param tags: where they come from; those of the request itself say what is deployed, which these are not
         """
-        ours = {ON_TAG: endpoint_name, HOLDER_TAG: key, **({DATA_DATE: data_date} if data_date else {})}
+        ours = {ON_TAG: endpoint_name, **holder.tags(), **({DATA_DATE: data_date} if data_date else {})}
         all_tags = [*map(dict, tags), *({"Key": name, "Value": value} for name, value in ours.items())]
-        return cls(endpoint_name, key, {**config, "Tags": all_tags}, data_date)
+        return cls(endpoint_name, holder.key, {**config, "Tags": all_tags}, data_date)
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields, so that a trigger can carry them; ``Contender(**fields)`` reads them back."""

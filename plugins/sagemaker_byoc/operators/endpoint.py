@@ -15,7 +15,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralTimeout
 
 from sagemaker_byoc.candidate import CANDIDATE, DIRECT, read_strategy
-from sagemaker_byoc.claim import Contender, Turn, run_key
+from sagemaker_byoc.claim import Contender, Holder, Turn
 from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError
 from sagemaker_byoc.hooks.claim import ClaimHook
@@ -284,8 +284,8 @@ class CreateEndpointOperator(BaseOperator):
         )
 
     def _contender(self, run: RunIdentity, plan: DeploymentPlan) -> Contender:
-        key = run_key(run.dag_id, run.run_id)
-        return Contender.of(plan.endpoint_name, key, plan.config, plan.create["Tags"], plan.data_date)
+        holder = Holder.of_run(run.dag_id, run.run_id)
+        return Contender.of(plan.endpoint_name, holder, plan.config, plan.create["Tags"], plan.data_date)
 
     def _give_up(self, context: Context) -> None:
         """Leave the queue and give the endpoint back, where the task will not go on."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Contender, Turn, claim_name, run_key
+from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Contender, Holder, Turn, claim_name
 from sagemaker_byoc.errors import EndpointClaimError
 from sagemaker_byoc.hooks.claim import ClaimHook, held_until_tested
 from sagemaker_byoc.hooks.connection import AwsConnection
@@ -54,8 +54,8 @@ def identity(run_id: str) -> RunIdentity:
 def contender(run_id: str, data_date: str = "2026-01-01") -> Contender:
     """Return a run that wants the endpoint."""
     run = identity(run_id)
-    key = run_key(run.dag_id, run.run_id)
-    return Contender.of("iris", key, {"ProductionVariants": [VARIANT]}, run.tags(), data_date)
+    holder = Holder.of_run(run.dag_id, run.run_id)
+    return Contender.of("iris", holder, {"ProductionVariants": [VARIANT]}, run.tags(), data_date)
 
 
 def attempt(run_id: str) -> int | None:
@@ -116,6 +116,15 @@ def test_a_run_that_goes_on_keeps_its_claim_for_ever(aws: FakeAws, configs: Fake
     attempt("one")
     aws.date = BEGIN + 10 * FORGOTTEN_AFTER
     assert attempt("two") is None
+
+
+@pytest.mark.parametrize("run_id", ["manual~1", "a=b", "montag für alle", "x" * 250])
+def test_a_run_is_asked_for_by_its_very_id(configs: FakeConfigs, runs: dict[str, Any], run_id: str) -> None:
+    """Ids may hold what a tag may not, and Airflow knows no run by another id."""
+    runs[run_id] = "running"
+    attempt(run_id)
+    runs[run_id] = "failed"
+    assert attempt("two") == 2
 
 
 def test_a_run_that_airflow_does_not_know_keeps_its_claim_for_half_a_day(
