@@ -91,7 +91,8 @@ class CreateEndpointOperator(BaseOperator):
         any traffic, so that the smoke test asks a model that no client sees; ``ShiftTrafficOperator`` then gives it the
         endpoint. Where nothing is live, or the model is live already, ``candidate`` is ``direct`` (templated)
     :param exclusive: have the endpoint to itself, as said above; False deploys as soon as AWS accepts the update,
-        whatever other runs are testing
+        whatever other runs are testing. Where a run has several smoke tests, ``gives_back`` of
+        ``InvokeSmokeTestOperator`` says which one ends it
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at a busy endpoint, or at the queue before it, which the waits
         in one triggerer share; there a second at least
