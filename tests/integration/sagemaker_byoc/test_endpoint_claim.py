@@ -31,7 +31,12 @@ DAYS = range(10)
 NEWEST = max(DAYS)
 RECORDS = [{"length": 1, "kind": "short"}, {"length": 9, "kind": "long"}]
 REACHED: dict[str, Any] = {"aws_conn_id": None}
-ON_WORKER: dict[str, Any] = {**REACHED, "deferrable": False, "poll_interval_seconds": 0.05}
+ON_WORKER: dict[str, Any] = {
+    **REACHED,
+    "deferrable": False,
+    "execution_timeout": timedelta(hours=1),
+    "poll_interval_seconds": 0.05,
+}
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import (
 )
 
 from sagemaker_byoc.claim import claim_name, run_key
+from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.claim import ClaimHook
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
@@ -97,6 +98,14 @@ def test_a_deployment_keeps_the_endpoint_to_itself(aws: FakeAws, configs: FakeCo
     assert {"Key": "data_date", "Value": "2026-01-01T00:00:00+00:00"} in claim["Tags"]
 
 
+def test_a_wait_on_a_worker_needs_an_end() -> None:
+    """It may hold the slot that the smoke test it waits for needs; the DAG does not even load."""
+    with pytest.raises(RequestError, match=r"execution_timeout: got None; allowed is .* when deferrable is False"):
+        operator(deferrable=False)
+    for changes in ({"execution_timeout": timedelta(hours=1)}, {"exclusive": False}):
+        assert not operator(deferrable=False, **changes).deferrable
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_another_run_waits_until_it_is_given_back(
     aws: FakeAws, endpoint: FakeEndpoint, configs: FakeConfigs, deferrable: bool
@@ -112,7 +121,8 @@ def test_another_run_waits_until_it_is_given_back(
 
     after(3, configs, give_back)
     tuesday = replace(TUESDAY, deferrals=[])
-    result = tuesday.of(operator(model_name="model-2", deferrable=deferrable))
+    limit = timedelta(hours=1)
+    result = tuesday.of(operator(model_name="model-2", deferrable=deferrable, execution_timeout=limit))
     assert (result["operation"], result["previous_endpoint_config_name"]) == ("update", live)
     assert len(tuesday.deferrals) == int(deferrable)
     assert [len(each) for each in tickets] == [1]
