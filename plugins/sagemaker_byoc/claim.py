@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "AIRFLOW_TAG",
     "DAG_TAG",
     "FORGOTTEN_AFTER",
     "GRACE_SECONDS",
@@ -52,9 +53,9 @@ __all__ = [
 ON_TAG, HOLDER_TAG, OVER_TAG = "claim_on", "claim_holder", "claim_over"
 """Tags of claims and tickets: the endpoint, the key of the run, and that a claim was given back."""
 
-DAG_TAG, RUN_TAG = "claim_dag", "claim_run"
-"""Which run that is, as ``tag_code`` writes it. The tags that say where a resource comes from are for people: they lose
-characters, and the user's own may replace them."""
+DAG_TAG, RUN_TAG, AIRFLOW_TAG = "claim_dag", "claim_run", "claim_airflow"
+"""Which run that is, and where, as ``tag_code`` writes it. The tags that say where a resource comes from are for
+people: they lose characters, and the user's own may replace them."""
 
 GRACE_SECONDS = 15.0
 """How long a free endpoint is left to each of those who stand before one in the queue: three looks. A ticket that a
@@ -69,26 +70,31 @@ _UNDATED = "undated"
 
 @dataclass(frozen=True)
 class Holder:
-    """The run that a claim belongs to."""
+    """The run that a claim belongs to.
+
+    :param airflow: address of the Airflow that it is a run of; empty if that has none
+    """
 
     key: str = ""
     dag_id: str = "unknown"
     run_id: str = "unknown"
+    airflow: str = ""
 
     @classmethod
-    def of_run(cls, dag_id: str, run_id: str) -> Holder:
+    def of_run(cls, dag_id: str, run_id: str, airflow: str = "") -> Holder:
         """Return the holder that a run is."""
-        return cls(run_key(dag_id, run_id), dag_id, run_id)
+        return cls(run_key(dag_id, run_id, airflow), dag_id, run_id, airflow)
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Holder:
         """Read the tags of a claim."""
-        key, dag_id, run_id = (tags.get(name, "") for name in (HOLDER_TAG, DAG_TAG, RUN_TAG))
-        return cls(key, text_of_tag(dag_id), text_of_tag(run_id))
+        dag_id, run_id, airflow = (text_of_tag(tags.get(name, "")) for name in (DAG_TAG, RUN_TAG, AIRFLOW_TAG))
+        return cls(tags.get(HOLDER_TAG, ""), dag_id, run_id, airflow)
 
     def tags(self) -> dict[str, str]:
         """Return the tags by which a claim says whose it is."""
-        return {HOLDER_TAG: self.key, DAG_TAG: tag_code(self.dag_id), RUN_TAG: tag_code(self.run_id)}
+        where = {DAG_TAG: self.dag_id, RUN_TAG: self.run_id, AIRFLOW_TAG: self.airflow}
+        return {HOLDER_TAG: self.key, **{name: tag_code(text) for name, text in where.items()}}
 
 
 @dataclass(frozen=True)
@@ -243,10 +249,11 @@ class Turn:
         if holder is None or holder == before or holder.key in ("", self._contender.key):
             return None
         ahead = len(queue.ahead_of(self._contender.ticket))
+        maker = f", made by the Airflow at {holder.airflow}" if holder.airflow else ""
         return (
             f"Run {holder.run_id} of {holder.dag_id} has endpoint {queue.endpoint_name} to itself until its smoke test "
             f"is over, or the run itself; {ahead} of those who wait come before this run. Its claim is the endpoint "
-            f"configuration {queue.claim}."
+            f"configuration {queue.claim}{maker}."
         )
 
     def has_come(self, standing: Standing) -> bool:
@@ -263,9 +270,12 @@ class Turn:
         return now - self._free[1] >= ahead * GRACE_SECONDS
 
 
-def run_key(dag_id: str, run_id: str) -> str:
-    """Return what is the same for all tasks and tries of a run, and for a cleared one too."""
-    return short_hash(f"{dag_id}\n{run_id}")
+def run_key(dag_id: str, run_id: str, airflow: str = "") -> str:
+    """Return what is the same for all tasks and tries of a run, and for a cleared one too.
+
+    :param airflow: scheduled runs of one DAG have the same ids in each Airflow
+    """
+    return short_hash(f"{airflow}\n{dag_id}\n{run_id}")
 
 
 def name_filter(endpoint_name: str) -> str:

@@ -12,7 +12,7 @@ import logging
 import uuid
 from typing import Any
 
-__all__ = ["has_left", "has_left_triggerer", "note_try_of", "run_is_running"]
+__all__ = ["has_left", "has_left_triggerer", "note_try_of", "run_is_running", "this_airflow"]
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,16 @@ def run_is_running(dag_id: str, run_id: str) -> bool | None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the run may be going on
         log.debug("Airflow does not say what the run %s of %s does: %s", run_id, dag_id, error)
         return None
+
+
+def this_airflow() -> str:
+    """Return by what this Airflow is told from others: the address of its API server, empty where none is set.
+
+    Workers and triggerers have it in common, for their links, and another Airflow has another one.
+    """
+    from airflow.sdk.configuration import conf
+
+    return str(conf.get("api", "base_url", fallback=None) or "").rstrip("/")
 
 
 async def has_left_triggerer(task_instance: Any) -> bool:

@@ -15,10 +15,10 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralTimeout
 
 from sagemaker_byoc.candidate import CANDIDATE, DIRECT, read_strategy
-from sagemaker_byoc.claim import Contender, Holder, Turn
+from sagemaker_byoc.claim import Contender, Turn
 from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError, RequestError
-from sagemaker_byoc.hooks.claim import ClaimHook
+from sagemaker_byoc.hooks.claim import ClaimHook, holder_of
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
 from sagemaker_byoc.hooks.endpoint import EndpointHook
@@ -290,8 +290,7 @@ class CreateEndpointOperator(BaseOperator):
         )
 
     def _contender(self, run: RunIdentity, plan: DeploymentPlan) -> Contender:
-        holder = Holder.of_run(run.dag_id, run.run_id)
-        return Contender.of(plan.endpoint_name, holder, plan.config, plan.create["Tags"], plan.data_date)
+        return Contender.of(plan.endpoint_name, holder_of(run), plan.config, plan.create["Tags"], plan.data_date)
 
     def _give_up(self, context: Context) -> None:
         """Leave the queue and give the endpoint back, where the task will not go on."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_byoc.hooks.task_state import has_left, has_left_triggerer, note_try_of, run_is_running
+from sagemaker_byoc.hooks.task_state import has_left, has_left_triggerer, note_try_of, run_is_running, this_airflow
 from tests.support.airflow_pipe import note, runs_are, task_is
 
 TRY = SimpleNamespace(
@@ -164,3 +164,11 @@ def test_of_an_unknown_run_nothing_is_said() -> None:
     with runs_are({}):
         assert run_is_running("retrain", "monday") is None
     assert run_is_running("retrain", "monday") is None
+
+
+def test_an_airflow_is_known_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody has set it, it has no name."""
+    monkeypatch.delenv("AIRFLOW__API__BASE_URL", raising=False)
+    assert this_airflow() == ""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/")
+    assert this_airflow() == "https://airflow.example.com"
