@@ -6,7 +6,7 @@ has nothing else that is decided in one step.
 
 Claims of an endpoint are numbered, and the latest one counts. A number is never used again, so that a call that comes
 late, or is repeated after its answer was lost, meets nobody else's claim. Who wants the endpoint makes the next
-number, and only when the latest claim is given back, was left behind by a run that has ended, or is the run's own:
+number, and only when the latest claim is given back, was left behind by a run that does not run, or is the run's own:
 whatever the reason, all who try make the same name, and one of them gets it.
 
 Tickets are a courtesy: they order those who wait and keep nobody out. Owns names and order. Makes no call. Knows
@@ -24,17 +24,21 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_byoc.config_history import DATA_DATE
 from sagemaker_byoc.deployment import instant
 from sagemaker_byoc.naming import joined, short_hash
+from sagemaker_byoc.run import tag_code, text_of_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
 __all__ = [
+    "AIRFLOW_TAG",
+    "DAG_TAG",
     "FORGOTTEN_AFTER",
     "GRACE_SECONDS",
     "HOLDER_TAG",
     "ON_TAG",
     "OVER_TAG",
+    "RUN_TAG",
     "Contender",
     "Holder",
     "Queue",
@@ -49,6 +53,10 @@ __all__ = [
 ON_TAG, HOLDER_TAG, OVER_TAG = "claim_on", "claim_holder", "claim_over"
 """Tags of claims and tickets: the endpoint, the key of the run, and that a claim was given back."""
 
+DAG_TAG, RUN_TAG, AIRFLOW_TAG = "claim_dag", "claim_run", "claim_airflow"
+"""Which run that is, and where, as ``tag_code`` writes it. The tags that say where a resource comes from are for
+people: they lose characters, and the user's own may replace them."""
+
 GRACE_SECONDS = 15.0
 """How long a free endpoint is left to each of those who stand before one in the queue: three looks. A ticket that a
 crash left behind costs no more than that, once."""
@@ -62,16 +70,31 @@ _UNDATED = "undated"
 
 @dataclass(frozen=True)
 class Holder:
-    """The run that a claim belongs to, as its tags say."""
+    """The run that a claim belongs to.
+
+    :param airflow: address of the Airflow that it is a run of; empty if that has none
+    """
 
     key: str = ""
     dag_id: str = "unknown"
     run_id: str = "unknown"
+    airflow: str = ""
+
+    @classmethod
+    def of_run(cls, dag_id: str, run_id: str, airflow: str = "") -> Holder:
+        """Return the holder that a run is."""
+        return cls(run_key(dag_id, run_id, airflow), dag_id, run_id, airflow)
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Holder:
         """Read the tags of a claim."""
-        return cls(tags.get(HOLDER_TAG, ""), tags.get("airflow:dag_id", ""), tags.get("airflow:run_id", ""))
+        dag_id, run_id, airflow = (text_of_tag(tags.get(name, "")) for name in (DAG_TAG, RUN_TAG, AIRFLOW_TAG))
+        return cls(tags.get(HOLDER_TAG, ""), dag_id, run_id, airflow)
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags by which a claim says whose it is."""
+        where = {DAG_TAG: self.dag_id, RUN_TAG: self.run_id, AIRFLOW_TAG: self.airflow}
+        return {HOLDER_TAG: self.key, **{name: tag_code(text) for name, text in where.items()}}
 
 
 @dataclass(frozen=True)
@@ -93,7 +116,7 @@ class Contender:
     def of(
         cls,
         endpoint_name: str,
-        key: str,
+        holder: Holder,
         config: Mapping[str, Any],
         tags: Iterable[Mapping[str, str]],
         data_date: str | None,
@@ -102,9 +125,9 @@ class Contender:
 
         :param tags: where they come from; those of the request itself say what is deployed, which these are not
         """
-        ours = {ON_TAG: endpoint_name, HOLDER_TAG: key, **({DATA_DATE: data_date} if data_date else {})}
+        ours = {ON_TAG: endpoint_name, **holder.tags(), **({DATA_DATE: data_date} if data_date else {})}
         all_tags = [*map(dict, tags), *({"Key": name, "Value": value} for name, value in ours.items())]
-        return cls(endpoint_name, key, {**config, "Tags": all_tags}, data_date)
+        return cls(endpoint_name, holder.key, {**config, "Tags": all_tags}, data_date)
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields, so that a trigger can carry them; ``Contender(**fields)`` reads them back."""
@@ -226,10 +249,11 @@ class Turn:
         if holder is None or holder == before or holder.key in ("", self._contender.key):
             return None
         ahead = len(queue.ahead_of(self._contender.ticket))
+        maker = f", made by the Airflow at {holder.airflow}" if holder.airflow else ""
         return (
             f"Run {holder.run_id} of {holder.dag_id} has endpoint {queue.endpoint_name} to itself until its smoke test "
             f"is over, or the run itself; {ahead} of those who wait come before this run. Its claim is the endpoint "
-            f"configuration {queue.claim}."
+            f"configuration {queue.claim}{maker}."
         )
 
     def has_come(self, standing: Standing) -> bool:
@@ -246,9 +270,12 @@ class Turn:
         return now - self._free[1] >= ahead * GRACE_SECONDS
 
 
-def run_key(dag_id: str, run_id: str) -> str:
-    """Return what is the same for all tasks and tries of a run, and for a cleared one too."""
-    return short_hash(f"{dag_id}\n{run_id}")
+def run_key(dag_id: str, run_id: str, airflow: str = "") -> str:
+    """Return what is the same for all tasks and tries of a run, and for a cleared one too.
+
+    :param airflow: scheduled runs of one DAG have the same ids in each Airflow
+    """
+    return short_hash(f"{airflow}\n{dag_id}\n{run_id}")
 
 
 def name_filter(endpoint_name: str) -> str:

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["PROJECT", "RunIdentity"]
+__all__ = ["PROJECT", "RunIdentity", "tag_code", "text_of_tag"]
 
 PROJECT = "sagemaker-byoc"
 """Value of the tag ``project``, by which clean-up finds everything this package made."""
 
 TAG_VALUE_LENGTH = 256
 NOT_A_TAG_CHARACTER = re.compile(r"[^\w\s.:/=+\-@]")
+NOT_ITS_OWN_CODE = re.compile(r"[^\w.:/+\-@]")
+CODED = re.compile(r"(?:=[0-9a-f]{2})+")
 
 
 @dataclass(frozen=True)
@@ -100,3 +102,17 @@ class RunIdentity:
 def tag_value(text: str) -> str:
     """Return the text as AWS takes it for a tag: at most 256 characters of letters, digits, spaces and ``_.:/=+-@``."""
     return NOT_A_TAG_CHARACTER.sub("_", text)[:TAG_VALUE_LENGTH]
+
+
+def tag_code(text: str) -> str:
+    """Return a tag's value from which ``text_of_tag`` makes the text again, unless it is too long for one.
+
+    What a tag may not hold is written as ``=`` and two digits for each of its bytes. That is little in the ids of DAGs
+    and runs, which have 250 characters at most.
+    """
+    return NOT_ITS_OWN_CODE.sub(lambda found: f"={found[0].encode().hex('=')}", text)[:TAG_VALUE_LENGTH]
+
+
+def text_of_tag(code: str) -> str:
+    """Return the text that ``tag_code`` was given; what it did not make is read as far as it goes."""
+    return CODED.sub(lambda found: bytes.fromhex(found[0].replace("=", "")).decode(errors="replace"), code)

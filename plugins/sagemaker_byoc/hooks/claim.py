@@ -9,10 +9,10 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Holder, Queue, Standing, name_filter, run_key
+from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Holder, Queue, Standing, name_filter
 from sagemaker_byoc.errors import EndpointClaimError
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
-from sagemaker_byoc.hooks.task_state import run_has_ended
+from sagemaker_byoc.hooks.task_state import run_is_running, this_airflow
 from sagemaker_byoc.hooks.watched import PAGE_SIZE, answered_at
 from sagemaker_byoc.retry import aws_code, is_permanent
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.run import RunIdentity
 
-__all__ = ["ClaimHook", "held_until_tested"]
+__all__ = ["ClaimHook", "held_until_tested", "holder_of"]
 
 log = logging.getLogger(__name__)
 
@@ -131,9 +131,12 @@ class ClaimHook:
         holder = Holder.of(tags)
         if OVER_TAG in tags:
             return None
-        ended = run_has_ended(holder.dag_id, holder.run_id)
-        left_behind = now - queue.claimed_at > FORGOTTEN_AFTER if ended is None else ended
-        return None if left_behind else holder
+        # A run that was cleared and is queued holds nothing: it may have to wait for the very run that looks.
+        # Of another Airflow's run nobody here can tell, though there may be one of the same id.
+        held = run_is_running(holder.dag_id, holder.run_id) if holder.airflow == this_airflow() else None
+        if held is None:
+            held = now - queue.claimed_at <= FORGOTTEN_AFTER
+        return holder if held else None
 
     def _delete(self, names: Iterable[str]) -> None:
         """Delete what means nothing any more; what cannot be deleted harms nobody."""
@@ -142,6 +145,11 @@ class ClaimHook:
                 EndpointConfigHook(self._connection).delete(name)
             except Exception as error:  # noqa: BLE001 - see above
                 log.warning("The endpoint configuration %s could not be deleted: %s", name, error)
+
+
+def holder_of(run: RunIdentity) -> Holder:
+    """Return the holder that a run of this Airflow is."""
+    return Holder.of_run(run.dag_id, run.run_id, this_airflow())
 
 
 @contextmanager
@@ -163,7 +171,7 @@ def held_until_tested(
         raise
     finally:
         if is_over and endpoint_name:
-            ClaimHook(connection, endpoint_name).give_back(run_key(run.dag_id, run.run_id))
+            ClaimHook(connection, endpoint_name).give_back(holder_of(run).key)
 
 
 @contextmanager

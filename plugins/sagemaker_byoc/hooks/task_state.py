@@ -12,7 +12,7 @@ import logging
 import uuid
 from typing import Any
 
-__all__ = ["has_left", "has_left_triggerer", "note_try_of", "run_has_ended"]
+__all__ = ["has_left", "has_left_triggerer", "note_try_of", "run_is_running", "this_airflow"]
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,6 @@ _NOTE = "deferred_try"
 
 _ENDED_ON_WORKER = frozenset({"failed", "success", "skipped", "upstream_failed", "removed", "restarting"})
 """Where a task is that a person ended while it ran; ``restarting`` is one that was cleared."""
-
-_ENDED_RUN = frozenset({"failed", "success"})
 
 _PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Between looks for the note of a newer wait: a triggerer takes up 50 waits a second at most."""
@@ -65,19 +63,30 @@ def has_left(task_instance: Any, state: str) -> bool:
     return now in _ENDED_ON_WORKER if state == "running" else now != state
 
 
-def run_has_ended(dag_id: str, run_id: str) -> bool | None:
-    """Say whether a DAG run is over; None when Airflow does not tell.
+def run_is_running(dag_id: str, run_id: str) -> bool | None:
+    """Say whether tasks of a DAG run may be at work; None when Airflow does not tell.
 
-    It does not know runs of another Airflow, nor deleted ones, and it may be away for a moment. Blocks like
-    ``has_left``.
+    A run that is over is queued when a person clears it, and none of its tasks starts before it runs again, which may
+    have to wait for other runs (``max_active_runs``). Airflow does not know runs of another Airflow, nor deleted ones,
+    and it may be away for a moment. Blocks like ``has_left``.
     """
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     try:
-        return RuntimeTaskInstance.get_dagrun_state(dag_id, run_id) in _ENDED_RUN
+        return RuntimeTaskInstance.get_dagrun_state(dag_id, run_id) == "running"
     except Exception as error:  # noqa: BLE001 - whatever it is, the run may be going on
         log.debug("Airflow does not say what the run %s of %s does: %s", run_id, dag_id, error)
         return None
+
+
+def this_airflow() -> str:
+    """Return by what this Airflow is told from others: the address of its API server, empty where none is set.
+
+    Workers and triggerers have it in common, for their links, and another Airflow has another one.
+    """
+    from airflow.sdk.configuration import conf
+
+    return str(conf.get("api", "base_url", fallback=None) or "").rstrip("/")
 
 
 async def has_left_triggerer(task_instance: Any) -> bool:

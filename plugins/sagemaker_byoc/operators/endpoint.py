@@ -15,10 +15,10 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralTimeout
 
 from sagemaker_byoc.candidate import CANDIDATE, DIRECT, read_strategy
-from sagemaker_byoc.claim import Contender, Turn, run_key
+from sagemaker_byoc.claim import Contender, Turn
 from sagemaker_byoc.console import endpoint_url
-from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError
-from sagemaker_byoc.hooks.claim import ClaimHook
+from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError, RequestError
+from sagemaker_byoc.hooks.claim import ClaimHook, holder_of
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
 from sagemaker_byoc.hooks.endpoint import EndpointHook
@@ -91,8 +91,11 @@ class CreateEndpointOperator(BaseOperator):
         any traffic, so that the smoke test asks a model that no client sees; ``ShiftTrafficOperator`` then gives it the
         endpoint. Where nothing is live, or the model is live already, ``candidate`` is ``direct`` (templated)
     :param exclusive: have the endpoint to itself, as said above; False deploys as soon as AWS accepts the update,
-        whatever other runs are testing
-    :param deferrable: wait in the triggerer instead of on a worker
+        whatever other runs are testing. Where a run has several smoke tests, ``gives_back`` of
+        ``InvokeSmokeTestOperator`` says which one ends it
+    :param deferrable: wait in the triggerer instead of on a worker. A wait for the own turn on a worker needs an
+        ``execution_timeout``: it holds a slot, maybe the last one of a pool, and the smoke test that it waits for needs
+        one as well. When the time is over, the pause before the next try leaves the slot to it
     :param poll_interval_seconds: pause between two looks at a busy endpoint, or at the queue before it, which the waits
         in one triggerer share; there a second at least
     :param aws_conn_id: Airflow connection (templated)
@@ -139,6 +142,9 @@ class CreateEndpointOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if exclusive and not deferrable and self.execution_timeout is None:
+            remedy = "Runs that wait for their turn on workers may hold all slots, and none would end. Give it a limit."
+            raise RequestError("execution_timeout", None, "a time when deferrable is False and exclusive True", remedy)
         self.endpoint_name = endpoint_name
         self.model_name = cast("str | None", model_name)  # rendered before it is used
         self.config = config
@@ -284,8 +290,7 @@ class CreateEndpointOperator(BaseOperator):
         )
 
     def _contender(self, run: RunIdentity, plan: DeploymentPlan) -> Contender:
-        key = run_key(run.dag_id, run.run_id)
-        return Contender.of(plan.endpoint_name, key, plan.config, plan.create["Tags"], plan.data_date)
+        return Contender.of(plan.endpoint_name, holder_of(run), plan.config, plan.create["Tags"], plan.data_date)
 
     def _give_up(self, context: Context) -> None:
         """Leave the queue and give the endpoint back, where the task will not go on."""

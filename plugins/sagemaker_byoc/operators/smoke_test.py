@@ -100,6 +100,9 @@ class InvokeSmokeTestOperator(BaseOperator):
     :param invoke_config: further members of the InvokeEndpoint request (templated)
     :param report_uri: ``s3://`` URI to which the report is written as JSON with all predictions, whether the test
         passed or not (templated); None writes none. A report that cannot be written fails a test that passed
+    :param gives_back: whether a verdict of this test lets the next run deploy, as said above. Of several tests in a run
+        only the last one may, so that none asks another run's model; give the others False. A mapped test never does:
+        the run keeps the endpoint until it is over
     :param maximum_rows_in_table: rows that the log, the message and the XCom hold at most
     :param deferrable: wait for a rollback in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at an endpoint that is rolled back
@@ -164,6 +167,7 @@ class InvokeSmokeTestOperator(BaseOperator):
         each_variant: bool | str = False,
         invoke_config: dict[str, Any] | None = None,
         report_uri: str | None = None,
+        gives_back: bool = True,
         maximum_rows_in_table: int = 50,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
@@ -198,6 +202,7 @@ class InvokeSmokeTestOperator(BaseOperator):
         self.each_variant = each_variant
         self.invoke_config = invoke_config
         self.report_uri = report_uri
+        self.gives_back = gives_back
         self.maximum_rows_in_table = maximum_rows_in_table
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
@@ -259,7 +264,11 @@ class InvokeSmokeTestOperator(BaseOperator):
         deployed = Deployed.of(self.deployment)
         name = self.endpoint_name or (deployed.endpoint_name if deployed else None)
         goes_on = deployed is not None and deployed.candidate is not None
-        return held_until_tested(self._connection, RunIdentity.of(context), name, goes_on=goes_on)
+        run = RunIdentity.of(context)
+        if run.map_index >= 0 or not self.gives_back:
+            # Other tests of the run may still be asking its model.
+            name = None
+        return held_until_tested(self._connection, run, name, goes_on=goes_on)
 
     def _config_to_test(self, deployed: Deployed | None) -> str | None:
         if self.endpoint_config_name is not None:

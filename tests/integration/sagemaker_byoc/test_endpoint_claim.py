@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from sagemaker_byoc.claim import Contender, name_filter, run_key
+from sagemaker_byoc.claim import Contender, Holder, name_filter
 from sagemaker_byoc.hooks.claim import ClaimHook
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
@@ -31,7 +31,12 @@ DAYS = range(10)
 NEWEST = max(DAYS)
 RECORDS = [{"length": 1, "kind": "short"}, {"length": 9, "kind": "long"}]
 REACHED: dict[str, Any] = {"aws_conn_id": None}
-ON_WORKER: dict[str, Any] = {**REACHED, "deferrable": False, "poll_interval_seconds": 0.05}
+ON_WORKER: dict[str, Any] = {
+    **REACHED,
+    "deferrable": False,
+    "execution_timeout": timedelta(hours=1),
+    "poll_interval_seconds": 0.05,
+}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +135,7 @@ def test_of_ten_racing_runs_the_newest_is_live_at_the_end(race: Race) -> None:
 
 def test_of_ten_runs_that_wait_only_the_newest_deploys(race: Race) -> None:
     """The others find its model live when their turn has come, and are skipped."""
-    other = run_key("other_dag", "its run")
+    other = Holder.of_run("other_dag", "its run")
     race.states["its run"] = "running"
     model = race.account.model(3)
     variant = {
@@ -139,13 +144,12 @@ def test_of_ten_runs_that_wait_only_the_newest_deploys(race: Race) -> None:
         "InstanceType": "ml.m5.large",
         "InitialInstanceCount": 1,
     }
-    tags = [{"Key": "airflow:dag_id", "Value": "other_dag"}, {"Key": "airflow:run_id", "Value": "its run"}]
-    contender = Contender.of(race.endpoint_name, other, {"ProductionVariants": [variant]}, tags, None)
+    contender = Contender.of(race.endpoint_name, other, {"ProductionVariants": [variant]}, [], None)
     assert race.hook.take(contender, race.hook.look()) == 1
     with ThreadPoolExecutor(1) as pool:
         racing = pool.submit(race.all_at_once, list(DAYS))
         wait_until(lambda: len(race.queue()) == 1 + len(DAYS), "all runs have put up their tickets")
-        race.hook.give_back(other)
+        race.hook.give_back(other.key)
         racing.result()
     assert race.proven == [NEWEST]
     assert sorted(race.skipped) == list(DAYS)[:-1]

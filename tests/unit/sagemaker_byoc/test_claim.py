@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sagemaker_byoc.claim import (
     GRACE_SECONDS,
-    HOLDER_TAG,
     ON_TAG,
+    RUN_TAG,
     Contender,
     Holder,
     Queue,
@@ -33,7 +33,7 @@ DATES = st.one_of(st.none(), st.dates().map(lambda day: f"{day}T01:02:03.456+02:
 
 def contender(number: int, data_date: str | None = "2026-01-01") -> Contender:
     """Make a run that wants the endpoint ``iris``."""
-    return Contender.of("iris", run_key("retrain", f"run-{number}"), {}, [], data_date)
+    return Contender.of("iris", Holder.of_run("retrain", f"run-{number}"), {}, [], data_date)
 
 
 def summary(name: str, second: int = 0) -> dict[str, Any]:
@@ -160,16 +160,28 @@ def test_who_has_the_endpoint_is_told_when_it_changes() -> None:
         assert part in first
     assert turn.news(Standing(queue, Holder("x", "retrain", "monday"))) is None
     assert turn.news(Standing(queue)) is None
+    elsewhere = Standing(queue, Holder("x", "retrain", "monday", "https://airflow.example.com"))
+    assert "by the Airflow at https://airflow.example.com" in str(turn.news(elsewhere))
     assert turn.news(Standing(queue, Holder(contender(1).key, "retrain", "run-1"))) is None
     assert "tuesday" in str(turn.news(Standing(queue, Holder("y", "retrain", "tuesday"))))
+
+
+def test_a_run_is_another_in_another_airflow() -> None:
+    """Scheduled runs of one DAG have the same ids everywhere."""
+    here, there = (Holder.of_run("retrain", "scheduled__1", airflow) for airflow in ("", "https://airflow.example.com"))
+    assert here.key != there.key
+    assert here.key == run_key("retrain", "scheduled__1")
 
 
 def test_a_claim_is_the_runs_own_deployment_with_tags_of_its_own() -> None:
     """What says of a configuration that it is deployed is no tag of a claim; a trigger can carry it all."""
     config = {"EndpointConfigName": "iris-1", "ProductionVariants": [{"ModelName": "m"}], "Tags": [{"Key": "a"}]}
-    wanted = Contender.of("iris", "key", config, [{"Key": "team", "Value": "x"}], "2026-01-01")
+    holder = Holder.of_run("retrain", "manual~1", "https://airflow.example.com/?a")
+    wanted = Contender.of("iris", holder, config, [{"Key": "team", "Value": "x"}], "2026-01-01")
     carried = Contender(**json.loads(json.dumps(wanted.as_json())))
     request = carried.request("name")
     assert (request["EndpointConfigName"], request["ProductionVariants"]) == ("name", [{"ModelName": "m"}])
     tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
-    assert tags == {"team": "x", ON_TAG: "iris", HOLDER_TAG: "key", "data_date": "2026-01-01"}
+    assert tags == {"team": "x", ON_TAG: "iris", "data_date": "2026-01-01", **holder.tags()}
+    assert tags[RUN_TAG] == "manual=7e1"
+    assert Holder.of(tags) == holder

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sagemaker_byoc.run import RunIdentity
+from sagemaker_byoc.run import RunIdentity, tag_code, text_of_tag
 
 RUN = RunIdentity(
     "retrain",
@@ -91,6 +91,24 @@ def test_every_tag_is_one_that_aws_takes(dag_id: str, run_id: str) -> None:
     for tag in RunIdentity(dag_id, run_id, "create").tags():
         assert TAG.fullmatch(tag["Value"])
         assert len(tag["Value"]) <= 256
+
+
+@given(st.text(max_size=20))
+@example("manual~1")
+@example("a=7eb")
+@example(" montag fu\u0308r \U0001f600 ")
+def test_a_text_is_read_from_its_code_again(text: str) -> None:
+    """Whatever it holds; the code itself is one that AWS takes, and has no spaces that might be cut."""
+    code = tag_code(text)
+    assert re.fullmatch(r"[\w.:/=+\-@]{0,256}", code)
+    assert text_of_tag(code) == text
+
+
+def test_a_code_is_cut_like_any_tag() -> None:
+    """A text that is too long is not read again, but nothing fails."""
+    assert len(tag_code("~" * 100)) == 256
+    assert text_of_tag(tag_code("~" * 100)).startswith("~~~")
+    assert text_of_tag("=ff") == "\N{REPLACEMENT CHARACTER}"
 
 
 def test_the_users_tags_come_first_and_win() -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Contender, Turn, claim_name, run_key
+from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Contender, Turn, claim_name
 from sagemaker_byoc.errors import EndpointClaimError
-from sagemaker_byoc.hooks.claim import ClaimHook, held_until_tested
+from sagemaker_byoc.hooks.claim import ClaimHook, held_until_tested, holder_of
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.run import RunIdentity
 from tests.support.airflow_pipe import runs_are
@@ -54,8 +54,7 @@ def identity(run_id: str) -> RunIdentity:
 def contender(run_id: str, data_date: str = "2026-01-01") -> Contender:
     """Return a run that wants the endpoint."""
     run = identity(run_id)
-    key = run_key(run.dag_id, run.run_id)
-    return Contender.of("iris", key, {"ProductionVariants": [VARIANT]}, run.tags(), data_date)
+    return Contender.of("iris", holder_of(run), {"ProductionVariants": [VARIANT]}, run.tags(), data_date)
 
 
 def attempt(run_id: str) -> int | None:
@@ -99,24 +98,32 @@ def test_only_the_runs_own_claim_is_given_back(configs: FakeConfigs, runs: dict[
     assert configs.claims() == [contender("one").key]
 
 
-@pytest.mark.parametrize("state", ["success", "failed"])
-def test_the_claim_of_a_run_that_is_over_is_taken_over(configs: FakeConfigs, runs: dict[str, Any], state: str) -> None:
-    """A worker that died cannot give anything back."""
+@pytest.mark.parametrize("state", ["success", "failed", "queued"])
+def test_the_claim_of_a_run_that_does_not_run_is_taken_over(
+    configs: FakeConfigs, runs: dict[str, Any], state: str
+) -> None:
+    """A worker that died cannot give anything back; a run that was cleared may have to wait for the one that asks."""
     runs["one"] = "running"
     attempt("one")
     runs["one"] = state
     assert attempt("two") == 2
 
 
-@pytest.mark.parametrize("state", ["running", "queued"])
-def test_a_run_that_goes_on_keeps_its_claim_for_ever(
-    aws: FakeAws, configs: FakeConfigs, runs: dict[str, Any], state: str
-) -> None:
+def test_a_run_that_goes_on_keeps_its_claim_for_ever(aws: FakeAws, configs: FakeConfigs, runs: dict[str, Any]) -> None:
     """Its age does not count, since Airflow says what it does."""
-    runs["one"] = state
+    runs["one"] = "running"
     attempt("one")
     aws.date = BEGIN + 10 * FORGOTTEN_AFTER
     assert attempt("two") is None
+
+
+@pytest.mark.parametrize("run_id", ["manual~1", "a=b", "montag für alle", "x" * 250])
+def test_a_run_is_asked_for_by_its_very_id(configs: FakeConfigs, runs: dict[str, Any], run_id: str) -> None:
+    """Ids may hold what a tag may not, and Airflow knows no run by another id."""
+    runs[run_id] = "running"
+    attempt(run_id)
+    runs[run_id] = "failed"
+    assert attempt("two") == 2
 
 
 def test_a_run_that_airflow_does_not_know_keeps_its_claim_for_half_a_day(
@@ -128,6 +135,26 @@ def test_a_run_that_airflow_does_not_know_keeps_its_claim_for_half_a_day(
     aws.date = made + FORGOTTEN_AFTER
     assert attempt("two") is None
     aws.date = made + FORGOTTEN_AFTER + timedelta(seconds=1)
+    assert attempt("two") == 2
+
+
+def test_another_airflow_may_have_the_same_runs(
+    aws: FakeAws, configs: FakeConfigs, runs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run of the same id does here says nothing about that one, whose claim is left alone for half a day."""
+    aws.date = BEGIN
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://blue.example.com")
+    runs["one"] = "running"
+    assert attempt("one") == 1
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://green.example.com")
+    assert attempt("one") is None
+    HOOK.give_back(contender("one").key)
+    runs["one"] = "failed"
+    assert attempt("two") is None
+    standing = HOOK.look()
+    assert standing.holder is not None
+    assert standing.holder.airflow == "https://blue.example.com"
+    aws.date = BEGIN + FORGOTTEN_AFTER + timedelta(seconds=2)
     assert attempt("two") == 2
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sagemaker_byoc.hooks.task_state import has_left, has_left_triggerer, note_try_of, run_has_ended
+from sagemaker_byoc.hooks.task_state import has_left, has_left_triggerer, note_try_of, run_is_running, this_airflow
 from tests.support.airflow_pipe import note, runs_are, task_is
 
 TRY = SimpleNamespace(
@@ -151,16 +151,24 @@ def test_a_mapped_task_notes_itself_under_its_index() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "ended"), [("success", True), ("failed", True), ("running", False), ("queued", False)]
+    ("state", "running"), [("success", False), ("failed", False), ("running", True), ("queued", False)]
 )
-def test_a_run_is_over_when_it_has_an_outcome(state: str, ended: bool) -> None:
-    """One that a person has cleared is queued first, and is not over."""
+def test_a_run_runs_in_one_state_only(state: str, running: bool) -> None:
+    """One that a person has cleared is queued, and may stay so until another run of its DAG is over."""
     with runs_are({"monday": state}):
-        assert run_has_ended("retrain", "monday") is ended
+        assert run_is_running("retrain", "monday") is running
 
 
 def test_of_an_unknown_run_nothing_is_said() -> None:
     """It may be another Airflow's, and go on; outside of Airflow nobody can be asked."""
     with runs_are({}):
-        assert run_has_ended("retrain", "monday") is None
-    assert run_has_ended("retrain", "monday") is None
+        assert run_is_running("retrain", "monday") is None
+    assert run_is_running("retrain", "monday") is None
+
+
+def test_an_airflow_is_known_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody has set it, it has no name."""
+    monkeypatch.delenv("AIRFLOW__API__BASE_URL", raising=False)
+    assert this_airflow() == ""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/")
+    assert this_airflow() == "https://airflow.example.com"

@@ -211,7 +211,7 @@ def test_without_a_triggerer_the_wait_is_on_the_worker(aws: FakeAws, endpoint: F
     """``deferrable=False`` needs no triggerer."""
     endpoint.goes_through(("RollingBack", "other"), ("InService", "other"))
     run = TaskRun()
-    assert run.of(operator(deferrable=False))["operation"] == "update"
+    assert run.of(operator(deferrable=False, execution_timeout=timedelta(hours=1)))["operation"] == "update"
     assert run.deferrals == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -16,9 +18,11 @@ from airflow.sdk.exceptions import (
 )
 
 from sagemaker_byoc.claim import claim_name, run_key
+from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.claim import ClaimHook
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
+from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from tests.support.fake_aws import AwsSays
 from tests.support.fake_configs import BEGIN, FakeConfigs
 from tests.support.fake_endpoint import FakeEndpoint
@@ -94,6 +98,14 @@ def test_a_deployment_keeps_the_endpoint_to_itself(aws: FakeAws, configs: FakeCo
     assert {"Key": "data_date", "Value": "2026-01-01T00:00:00+00:00"} in claim["Tags"]
 
 
+def test_a_wait_on_a_worker_needs_an_end() -> None:
+    """It may hold the slot that the smoke test it waits for needs; the DAG does not even load."""
+    with pytest.raises(RequestError, match=r"execution_timeout: got None; allowed is .* when deferrable is False"):
+        operator(deferrable=False)
+    for changes in ({"execution_timeout": timedelta(hours=1)}, {"exclusive": False}):
+        assert not operator(deferrable=False, **changes).deferrable
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_another_run_waits_until_it_is_given_back(
     aws: FakeAws, endpoint: FakeEndpoint, configs: FakeConfigs, deferrable: bool
@@ -109,7 +121,8 @@ def test_another_run_waits_until_it_is_given_back(
 
     after(3, configs, give_back)
     tuesday = replace(TUESDAY, deferrals=[])
-    result = tuesday.of(operator(model_name="model-2", deferrable=deferrable))
+    limit = timedelta(hours=1)
+    result = tuesday.of(operator(model_name="model-2", deferrable=deferrable, execution_timeout=limit))
     assert (result["operation"], result["previous_endpoint_config_name"]) == ("update", live)
     assert len(tuesday.deferrals) == int(deferrable)
     assert [len(each) for each in tickets] == [1]
@@ -246,6 +259,33 @@ def test_without_exclusiveness_there_is_no_queue(aws: FakeAws, endpoint: FakeEnd
         replace(TUESDAY).of(operator(exclusive=False))
     assert aws.asked("ListEndpointConfigs") == []
     assert (configs.claims(), configs.tickets()) == ([], [])
+
+
+@pytest.mark.parametrize("label", ["long", "wrong"])
+@pytest.mark.parametrize(
+    ("gives_back", "map_index", "kept"),
+    [(True, -1, False), (False, -1, True), (True, 0, True)],
+    ids=["the last test", "another test", "a mapped test"],
+)
+def test_one_test_of_several_gives_the_endpoint_back(
+    aws: FakeAws, configs: FakeConfigs, gives_back: bool, map_index: int, kept: bool, label: str
+) -> None:
+    """Whatever the verdicts: the others may still be asking this run's model. Mapped ones cannot tell who is last."""
+    replace(MONDAY).of(operator())
+    aws.on("InvokeEndpoint", lambda **_: {"Body": io.BytesIO(b"long"), "ContentType": "text/csv"})
+    test = InvokeSmokeTestOperator(
+        task_id="smoke_test",
+        endpoint_name="iris",
+        records=[{"length": 9, "kind": label}],
+        label_column="kind",
+        gives_back=gives_back,
+        aws_conn_id=None,
+    )
+    context = replace(MONDAY).context
+    context["ti"].map_index = map_index
+    with contextlib.nullcontext() if label == "long" else pytest.raises(AirflowFailException, match="not good enough"):
+        test.execute(context)
+    assert configs.claims() == [key(MONDAY)] * kept
 
 
 def test_a_year_has_no_more_than_one_claim_left(endpoint: FakeEndpoint, configs: FakeConfigs) -> None:

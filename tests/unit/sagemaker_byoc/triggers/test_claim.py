@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sagemaker_byoc.claim import GRACE_SECONDS, Contender, run_key
+from sagemaker_byoc.claim import GRACE_SECONDS, Contender, Holder
 from sagemaker_byoc.hooks.claim import ClaimHook
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.triggers.claim import EndpointClaimTrigger
@@ -48,9 +48,8 @@ def run_of(day: int) -> str:
 
 def contender(run_id: str, day: int = 0) -> Contender:
     """Return a run that wants the endpoint."""
-    tags = [{"Key": "airflow:dag_id", "Value": "retrain"}, {"Key": "airflow:run_id", "Value": run_id}]
     date = f"2026-01-{day:02d}" if day else None
-    return Contender.of("iris", run_key("retrain", run_id), {"ProductionVariants": [VARIANT]}, tags, date)
+    return Contender.of("iris", Holder.of_run("retrain", run_id), {"ProductionVariants": [VARIANT]}, [], date)
 
 
 class Waits:
