@@ -18,6 +18,7 @@
     ├── EndpointSupersededError      the endpoint serves what another run asked for
     ├── NoWayBackError               what an endpoint serves, or served, could not be made again
     ├── RestoreError                 the endpoint could not be given back what it served before
+    ├── LeftoverError                something that may go could not be deleted: the next run finds it
     ├── SmokeTestError               the endpoint does not answer, or not well enough
     └── CheckerError                 the smoke test's own checker failed, which says nothing about the endpoint
 
@@ -41,6 +42,7 @@ __all__ = [
     "ImageBuildError",
     "ImageBuildInterruptedError",
     "JobMismatchError",
+    "LeftoverError",
     "NoWayBackError",
     "RequestError",
     "RestoreError",
@@ -151,6 +153,12 @@ class NoWayBackError(SageMakerByocError):
 
 class RestoreError(SageMakerByocError):
     """The endpoint was told to serve its earlier configuration again, and does not."""
+
+
+class LeftoverError(SageMakerByocError):
+    """Something that nothing refers to could not be deleted; everything else that may go was."""
+
+    permanent = False
 
 
 class SmokeTestError(SageMakerByocError):

@@ -71,3 +71,16 @@ def test_a_restoration_by_hand_asks_only_for_a_form() -> None:
     with pytest.raises(AirflowSkipException, match="restore is off"):
         module.skip_unless_restoring({"params": {"restore": False}})
     module.skip_unless_restoring({"params": {"restore": True}})
+
+
+def test_cleaning_up_deletes_nothing_by_itself() -> None:
+    """Neither on schedule nor by a click on a form that was not filled in."""
+    dag = load("sagemaker_cleanup").dag
+    params = {name: dag.params[name] for name in dag.params}
+    assert params["delete"] is False
+    assert params["endpoints_older_than_days"] is None
+    assert (params["retention_days"], params["keep_configs"]) == (30, 3)
+    task = dag.get_task("clean_up")
+    for name in params:
+        assert f"params.{name}" in str(getattr(task, name)), name
+        assert name in task.template_fields

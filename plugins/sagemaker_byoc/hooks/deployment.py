@@ -187,8 +187,11 @@ class Deployment:
     def _ensure_config(self, previous: str | None) -> None:
         """Make the configuration; one that exists gets the tags of this deployment in place of an earlier one's."""
         tags = _tagged(self._plan.config["Tags"], {REPLACED: previous or ""})
-        if not self._configs.ensure({**self._plan.config, "Tags": tags}):
-            self._configs.tag(self._plan.config_name, _tagged(tags, {SMOKE_TEST: ""}))
+        request = {**self._plan.config, "Tags": tags}
+        found = not self._configs.ensure(request)
+        if found and not self._configs.tag(self._plan.config_name, _tagged(tags, {SMOKE_TEST: ""})):
+            # Somebody who cleans up was faster; from the new tags on, it is known to be in use.
+            self._configs.ensure(request)
 
     def _delete_failed(self, look: EndpointLook | None) -> None:
         reason = look.failure_reason if look is not None else ""
