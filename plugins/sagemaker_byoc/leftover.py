@@ -109,13 +109,16 @@ def restore_points(account: Account, count: int) -> set[str]:
     return kept - {""}
 
 
-def _by_endpoint(account: Account) -> Mapping[str, list[EndpointConfig]]:
-    """Return the configurations of each endpoint, newest first."""
-    found: dict[str, list[EndpointConfig]] = defaultdict(list)
+def _by_endpoint(account: Account) -> Mapping[tuple[bool, str], list[EndpointConfig]]:
+    """Return the configurations of each endpoint, newest first; those without the tag for themselves.
+
+    Going back knows only those with the tag, so the others must not take their places.
+    """
+    found: dict[tuple[bool, str], list[EndpointConfig]] = defaultdict(list)
     newest_first = sorted(account.configs.values(), key=lambda each: (each.created, each.name), reverse=True)
     for config in newest_first:
         if is_ours(config) and CLAIM_ON not in config.tags:
-            found[endpoint_of(config)].append(config)
+            found[ENDPOINT in config.tags, endpoint_of(config)].append(config)
     return found
 
 

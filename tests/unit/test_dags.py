@@ -84,3 +84,20 @@ def test_cleaning_up_deletes_nothing_by_itself() -> None:
     for name in params:
         assert f"params.{name}" in str(getattr(task, name)), name
         assert name in task.template_fields
+
+
+def test_the_form_of_the_clean_up_reaches_the_task() -> None:
+    """Prices as JSON, and the connection that may delete, if there is one."""
+    dag = load("sagemaker_cleanup").dag
+    task, environment = dag.get_task("clean_up"), dag.get_template_env()
+    settings = {"repository": "iris", "region_name": "eu-west-1"}
+    facts = {"params": {"hourly_prices": {"ml.m5.large": 0.1}}, "var": {"json": {"sagemaker_retrain": settings}}}
+
+    def rendered(field: str) -> Any:
+        return task.render_template(getattr(task, field), facts, environment)
+
+    assert rendered("hourly_prices") == '{"ml.m5.large": 0.1}'
+    assert rendered("repositories") == ["iris"]
+    assert rendered("aws_conn_id") == "aws_default"
+    settings["cleanup_aws_conn_id"] = "aws_cleanup"
+    assert rendered("aws_conn_id") == "aws_cleanup"

@@ -138,6 +138,13 @@ def test_an_endpoint_whose_configuration_is_lost_keeps_all_models(account: FakeA
     assert gone(account) == {"c1", "c2"}
 
 
+def test_a_failed_endpoint_without_its_configuration_keeps_nothing(account: FakeAccount) -> None:
+    """It serves nothing, and all that one can do is to delete it."""
+    account.endpoint("failed", "was-deleted", project="other")
+    account.endpoints["failed"]["EndpointStatus"] = "Failed"
+    assert gone(account) == {"c1", "c2", "m1", "m2", digest(1), digest(2)}
+
+
 def test_inference_components_keep_their_models(account: FakeAccount) -> None:
     """Variants of such an endpoint name no models."""
     account.config("components", "", project="other")
@@ -198,6 +205,33 @@ def test_a_deployment_meanwhile_keeps_what_it_needs(account: FakeAccount, race: 
     """It begins while the first configuration is being deleted; model and image stay with the configuration."""
     account.before_delete = lambda name: race(account) if name == "c1" else None
     assert gone(account) == {"c1", "m1", digest(1)}
+
+
+def test_a_late_list_does_not_hide_the_configurations_own_endpoint(aws: FakeAws, account: FakeAccount) -> None:
+    """Lists of AWS may lag behind an update; a description does not."""
+
+    def deploy_unlisted(name: str) -> None:
+        if name == "c1":
+            deploy(account)
+            aws.on("ListEndpoints", {"Endpoints": []})
+
+    account.before_delete = deploy_unlisted
+    assert gone(account) == {"c1", "m1", digest(1)}
+
+
+def test_a_configuration_that_was_made_again_meanwhile_is_read_again(account: FakeAccount) -> None:
+    """Under its old name it may name another model."""
+    account.config("foreign", "m5", project="other")
+    account.before_delete = lambda name: name == "c2" and account.config("foreign", "m1", age=0, project="other")
+    assert gone(account) == {"c1", "c2", "m2", digest(2)}
+
+
+def test_a_new_inference_component_meanwhile_keeps_its_model(account: FakeAccount) -> None:
+    """It is made without a change of the endpoint."""
+    account.config("components", "", project="other")
+    account.endpoint("shared", "components", project="other")
+    account.before_delete = lambda name: name == "c2" and account.component("part", "shared", "m1")
+    assert gone(account) == {"c1", "c2", "m2", digest(2)}
 
 
 def test_a_new_configuration_meanwhile_keeps_the_model(account: FakeAccount) -> None:
