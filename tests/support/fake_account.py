@@ -132,8 +132,8 @@ class FakeAccount:
         }
         return arn
 
-    def component(self, name: str, endpoint: str, model: str) -> None:
-        """Let an endpoint serve a model by an inference component."""
+    def component(self, name: str, endpoint: str, model: str) -> str:
+        """Let an endpoint serve a model by an inference component; return the component's name."""
         arn = "arn:aws:sagemaker:eu-west-1:123456789012"
         self.components[name] = {
             "InferenceComponentName": name,
@@ -145,6 +145,7 @@ class FakeAccount:
             "CreationTime": self.now,
             "LastModifiedTime": self.now,
         }
+        return name
 
     def left(self) -> set[str]:
         """Name everything that may be deleted and is there."""
