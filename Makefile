@@ -79,6 +79,7 @@ bench: setup setup-stock ## what we claim about speed, measured beside its peer:
 	$(BENCH) benchmarks/engine_overhead.py
 	$(BENCH) benchmarks/chain.py
 	$(BENCH) benchmarks/detection.py
+	$(BENCH) benchmarks/swap.py
 	$(BENCH) benchmarks/waits.py
 	$(BENCH) benchmarks/waits.py --waits 10000 --sides ours
 

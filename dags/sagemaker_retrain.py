@@ -15,16 +15,22 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `create_endpoint` | creates the endpoint or updates it to the new model | the instances |
 | `wait_for_endpoint` | waits until the new model, and no other, is live | |
 | `smoke_test` | compares answers with labels, reports beside the artifact, puts the earlier model back if need be | |
+| `shift_traffic` | gives a candidate the traffic step by step; does nothing after a direct deployment | |
 | `approve_model` | approves the model in the registry, now that it was proven | |
 | `restore_endpoint` | runs only if `wait_for_endpoint` failed: brings back what the endpoint served before | |
 
 **Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
-run trains on the partition of its own day; run them one at a time, since they share the endpoint. A run on older data
-than the live model's makes its model and skips the deployment, unless the param says otherwise.
+run trains on the partition of its own day, and as many at once as you like: at the endpoint they queue up, newest data
+first, each until its smoke test is over. A run on older data than the live model's makes its model and skips the
+deployment, unless the param says otherwise.
 
 **Champion and challenger**: with `model_package_group` in the settings, a model is deployed only if its metrics win
 against those of the champion, the newest approved version of that group; what was deployed and passed the smoke test
 becomes the next champion. Without it the tasks of the registry are skipped, and every model is deployed.
+
+**Strategy**: `direct` replaces the live model, then tests the new one. `candidate` puts it beside the live one, where
+no client sees it before it has passed the smoke test; then `shift_traffic` moves the traffic in the steps of the param,
+and back at the first sign of failures.
 
 **Failures**: a training job that failed or was stopped fails `wait_for_training` for good, with the reason; clear
 `create_training_job` to train again. Faults of the platform are retried by SageMaker within the job. A deployment whose
@@ -54,6 +60,7 @@ from sagemaker_byoc.operators.model import CreateModelOperator
 from sagemaker_byoc.operators.model_package import ApproveModelOperator, RegisterModelOperator
 from sagemaker_byoc.operators.restore import RestoreEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
+from sagemaker_byoc.operators.traffic_shift import ShiftTrafficOperator
 from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
 from sagemaker_byoc.sensors.training_job import TrainingJobSensor
@@ -146,7 +153,7 @@ with DAG(
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
-    # One run at a time: each pays for a job, and all of them deploy to the same endpoint.
+    # One scheduled run at a time, since each pays for a job; backfills have a limit of their own, which may be any.
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "region_name": setting("region_name")},
     tags=["sagemaker", "retraining"],
@@ -210,6 +217,28 @@ with DAG(
             title="Ask before deploying",
             description="Wait until a person approves the deployment in Airflow.",
         ),
+        "strategy": Param(
+            "direct",
+            type="string",
+            enum=["direct", "candidate"],
+            title="Deployment strategy",
+            description="candidate: test the model beside the live one, before any client sees it.",
+        ),
+        "traffic_steps": Param(
+            [100],
+            type="array",
+            items={"type": "number"},
+            minItems=1,
+            title="Candidate: steps of traffic (%)",
+            description="Ascending to 100, for example 10, 50, 100. Each is watched before the next.",
+        ),
+        "bake_seconds": Param(
+            300,
+            type="number",
+            minimum=0,
+            title="Candidate: time of a step (s)",
+            description="How long CloudWatch is watched at each step.",
+        ),
         "endpoint_instance_type": Param(
             "ml.m5.large", type="string", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$", title="Endpoint instance type"
         ),
@@ -227,7 +256,7 @@ with DAG(
             type="number",
             exclusiveMinimum=0,
             title="Smoke test: longest latency (ms)",
-            description="95th percentile of one request.",
+            description="95th percentile of one request; of a candidate under traffic, the average.",
         ),
     },
 ) as dag:
@@ -318,6 +347,7 @@ with DAG(
         model_name=create_model.output,
         data_date=PARTITION,
         deploy_older="{{ params.deploy_older }}",
+        strategy="{{ params.strategy }}",
         config={
             "ProductionVariants": [
                 {
@@ -345,6 +375,14 @@ with DAG(
         report_uri=f"{ARTIFACT_FOLDER}/smoke-test.json",
     )
 
+    shift_traffic = ShiftTrafficOperator(
+        task_id="shift_traffic",
+        deployment=create_endpoint.output,
+        steps="{{ params.traffic_steps | tojson }}",
+        bake_seconds="{{ params.bake_seconds }}",
+        maximum_latency_ms="{{ params.maximum_latency_ms }}",
+    )
+
     approve_model = ApproveModelOperator(task_id="approve_model", model_package=register_model.output)
 
     restore_endpoint = RestoreEndpointOperator(
@@ -367,4 +405,4 @@ with DAG(
         >> [smoke_test, restore_endpoint]
     )
 
-    smoke_test >> approve_model
+    smoke_test >> shift_traffic >> approve_model

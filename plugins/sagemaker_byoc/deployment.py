@@ -15,7 +15,7 @@ from sagemaker_byoc.errors import RequestError
 if TYPE_CHECKING:
     from sagemaker_byoc.endpoint_status import EndpointLook
 
-__all__ = ["DEFAULT_VARIANT_NAME", "Step", "data_date", "fill_in_variants", "is_older", "next_step"]
+__all__ = ["DEFAULT_VARIANT_NAME", "Step", "data_date", "fill_in_variants", "instant", "is_older", "next_step"]
 
 DEFAULT_VARIANT_NAME = "AllTraffic"
 """The name that the SDKs and the console give to the only variant of an endpoint."""
@@ -97,7 +97,7 @@ def data_date(given: str | None, of_the_run: str | None) -> str | None:
     text = str(given).strip() if given is not None else ""
     if text in ("", "None"):
         return of_the_run
-    moment = _instant(text)
+    moment = instant(text)
     if moment is None:
         raise RequestError("data_date", given, "an ISO 8601 date or datetime, for example 2026-01-31")
     return moment.isoformat()
@@ -112,11 +112,12 @@ def is_older(date: str | None, live_date: str | None) -> bool:
     :param date: ISO 8601, of the data of the model to deploy
     :param live_date: ISO 8601, from the tags of the live endpoint configuration
     """
-    mine, live = _instant(date), _instant(live_date)
+    mine, live = instant(date), instant(live_date)
     return mine is not None and live is not None and mine < live
 
 
-def _instant(text: str | None) -> datetime | None:
+def instant(text: str | None) -> datetime | None:
+    """Read an ISO 8601 date or datetime, without a time zone as UTC; None for what is none."""
     if not text:
         return None
     try:

@@ -16,10 +16,12 @@
     │   └── EndpointGoneError            it does not exist any more
     ├── EndpointRolledBackError      the endpoint serves again what it served before
     ├── EndpointSupersededError      the endpoint serves what another run asked for
+    ├── EndpointClaimError           AWS does not let the run queue up for the endpoint
     ├── NoWayBackError               what an endpoint serves, or served, could not be made again
     ├── RestoreError                 the endpoint could not be given back what it served before
     ├── LeftoverError                something that may go could not be deleted: the next run finds it
     ├── SmokeTestError               the endpoint does not answer, or not well enough
+    ├── TrafficShiftError            the candidate missed a limit under traffic, and has lost it
     └── CheckerError                 the smoke test's own checker failed, which says nothing about the endpoint
 
 Owns the texts' form, not the facts in them. Knows neither Airflow nor boto3. Every error survives pickling,
@@ -33,6 +35,7 @@ from typing import Any, ClassVar
 __all__ = [
     "BuildContextError",
     "CheckerError",
+    "EndpointClaimError",
     "EndpointFailedError",
     "EndpointGoneError",
     "EndpointOutOfServiceError",
@@ -48,6 +51,7 @@ __all__ = [
     "RestoreError",
     "SageMakerByocError",
     "SmokeTestError",
+    "TrafficShiftError",
     "TrainingJobFailedError",
     "TrainingJobStoppedError",
 ]
@@ -147,6 +151,10 @@ class EndpointSupersededError(SageMakerByocError):
     """Another deployment replaced the one that was waited for."""
 
 
+class EndpointClaimError(SageMakerByocError):
+    """The calls are not allowed by which deployments to one endpoint queue up behind each other."""
+
+
 class NoWayBackError(SageMakerByocError):
     """An endpoint configuration, one of its models or an artifact of these was deleted."""
 
@@ -163,6 +171,10 @@ class LeftoverError(SageMakerByocError):
 
 class SmokeTestError(SageMakerByocError):
     """The endpoint's answers are wrong, too slow, not readable or not there."""
+
+
+class TrafficShiftError(SageMakerByocError):
+    """The candidate failed too many requests, or was too slow, when clients asked it."""
 
 
 class CheckerError(SageMakerByocError):

@@ -13,6 +13,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sagemaker_byoc.account import is_ours
+from sagemaker_byoc.candidate import CANDIDATE_FOR
+from sagemaker_byoc.claim import ON_TAG
 from sagemaker_byoc.config_history import ENDPOINT, REPLACED, KnownConfig, before
 from sagemaker_byoc.naming import HASH_LENGTH
 
@@ -22,14 +24,11 @@ if TYPE_CHECKING:
 
     from sagemaker_byoc.account import Account, EndpointConfig, Image
 
-__all__ = ["CLAIM", "CLAIM_ON", "CONFIG", "ENDPOINT_KIND", "IMAGE", "KINDS", "MODEL", "Leftover", "Retention"]
+__all__ = ["CLAIM", "CONFIG", "ENDPOINT_KIND", "IMAGE", "KINDS", "MODEL", "Leftover", "Retention"]
 
 ENDPOINT_KIND, CLAIM, CONFIG, MODEL, IMAGE = "endpoint", "claim", "endpoint configuration", "model", "image"
 KINDS = (ENDPOINT_KIND, CLAIM, CONFIG, MODEL, IMAGE)
 """In the order in which they are deleted: what refers before what is referred to."""
-
-CLAIM_ON = "claim_on"
-"""Tag of endpoint configurations that deploy nothing: by these, runs queue up for the endpoint that the tag names."""
 
 IMAGE_TAG = "ctx-"
 """What the tags of images begin with that were built from a folder."""
@@ -112,19 +111,20 @@ def restore_points(account: Account, count: int) -> set[str]:
 def _by_endpoint(account: Account) -> Mapping[tuple[bool, str], list[EndpointConfig]]:
     """Return the configurations of each endpoint, newest first; those without the tag for themselves.
 
-    Going back knows only those with the tag, so the others must not take their places.
+    Going back knows only those with the tag, so the others must not take their places. Those that held a candidate
+    beside the live model are nobody's way back.
     """
     found: dict[tuple[bool, str], list[EndpointConfig]] = defaultdict(list)
     newest_first = sorted(account.configs.values(), key=lambda each: (each.created, each.name), reverse=True)
     for config in newest_first:
-        if is_ours(config) and CLAIM_ON not in config.tags:
+        if is_ours(config) and not config.tags.keys() & {ON_TAG, CANDIDATE_FOR}:
             found[ENDPOINT in config.tags, endpoint_of(config)].append(config)
     return found
 
 
 def endpoint_of(config: EndpointConfig) -> str:
     """Return the endpoint that a configuration was made for, or what its name says of that."""
-    return config.tags.get(ENDPOINT) or _HASH.sub("", config.name)
+    return config.tags.get(ENDPOINT) or _HASH.sub("", config.tags.get(CANDIDATE_FOR) or config.name)
 
 
 def _known(config: EndpointConfig) -> KnownConfig:
@@ -145,7 +145,7 @@ def _claims(account: Account, retention: Retention, now: datetime) -> Iterator[L
     live, latest = account.live_configs(), _latest_claims(account)
     for each in account.configs.values():
         is_old = now - each.created > retention.claims
-        if CLAIM_ON in each.tags and is_ours(each) and is_old and each.name not in live | latest:
+        if ON_TAG in each.tags and is_ours(each) and is_old and each.name not in live | latest:
             yield Leftover(CLAIM, each.name, each.created, f"nobody waits for {_days(retention.claims)} and longer")
 
 
@@ -154,8 +154,8 @@ def _latest_claims(account: Account) -> set[str]:
     latest: dict[str, tuple[int, str]] = {}
     for name, config in account.configs.items():
         number = _CLAIM_NUMBER.search(name)
-        if number and CLAIM_ON in config.tags:
-            endpoint = config.tags[CLAIM_ON]
+        if number and ON_TAG in config.tags:
+            endpoint = config.tags[ON_TAG]
             latest[endpoint] = max(latest.get(endpoint, (-1, "")), (int(number[1]), name))
     return {name for _, name in latest.values()}
 
@@ -164,8 +164,10 @@ def _configs(account: Account, retention: Retention, now: datetime) -> Iterator[
     kept = account.live_configs() | restore_points(account, retention.configs)
     for each in account.configs.values():
         is_old = now - each.created > retention.younger_than
-        if is_ours(each) and CLAIM_ON not in each.tags and is_old and each.name not in kept:
+        if is_ours(each) and ON_TAG not in each.tags and is_old and each.name not in kept:
             reason = f"serves nowhere, and {retention.configs} newer ones of {endpoint_of(each)} are kept"
+            if CANDIDATE_FOR in each.tags:
+                reason = f"held a candidate of {endpoint_of(each)}, which is there no more"
             yield Leftover(CONFIG, each.name, each.created, reason)
 
 

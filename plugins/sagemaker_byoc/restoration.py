@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_byoc.candidate import Candidate
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.restore_point import RestorePoint, read_mapping
 
@@ -88,6 +89,7 @@ class Deployed:
     :param previous_config: what was live before; None when there was nothing
     :param operation: the operator's word for what it did
     :param point: from which the previous configuration can be made again
+    :param candidate: what stands beside the earlier model; None when it was replaced
     """
 
     endpoint_name: str
@@ -95,6 +97,7 @@ class Deployed:
     previous_config: str | None = None
     operation: str = ""
     point: RestorePoint | None = None
+    candidate: Candidate | None = None
 
     @classmethod
     def of(cls, given: Any) -> Deployed | None:
@@ -114,7 +117,18 @@ class Deployed:
             previous_config=found.get("previous_endpoint_config_name") or None,
             operation=str(found.get("operation", "")),
             point=RestorePoint.of(found.get("restore_point"), "deployment.restore_point"),
+            candidate=Candidate.of(found.get("candidate")),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a trigger carries it: without what it takes to make the earlier models again."""
+        return {
+            "endpoint_name": self.endpoint_name,
+            "endpoint_config_name": self.config_name,
+            "previous_endpoint_config_name": self.previous_config,
+            "operation": self.operation,
+            "candidate": self.candidate.as_json() if self.candidate else None,
+        }
 
     @property
     def way_back(self) -> RestoreGoal | None:

@@ -35,7 +35,7 @@ def report_beside(stack: Stack, artifact: str) -> dict[str, Any]:
 
 
 def test_three_days_train_on_their_own_partitions(stack: Stack) -> None:
-    """Three days give three runs, three jobs and three partitions, and each model has its report beside it."""
+    """Three days give three runs at once, three jobs and three partitions, and each model has its report beside it."""
     typed = command("airflow backfill").split()
     ran = subprocess.run(
         airflow_command(*typed[1:]),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from local_stack.stack import Stack
 
 ANY_MODEL = {"partition": "2026-01-03", "epochs": 5, "minimum_accuracy": 0, "deploy_older": True}
-DEPLOYMENT = ("create_endpoint", "wait_for_endpoint", "smoke_test", "approve_model")
+DEPLOYMENT = ("create_endpoint", "wait_for_endpoint", "smoke_test", "shift_traffic", "approve_model")
 
 
 def start(stack: Stack, **params: Any) -> Run:

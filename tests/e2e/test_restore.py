@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from local_stack.stack import DAG_ID
 from tests.e2e.probe import Run, aws
 
 if TYPE_CHECKING:
     from local_stack.stack import Stack
+
+
+def start(stack: Stack, **params: Any) -> Run:
+    """Start a run whose model need not win against an earlier one."""
+    return Run.start(stack, DAG_ID, partition="2026-01-03", minimum_gain=-1, **params)
 
 
 def live_config(stack: Stack) -> str:
@@ -19,11 +24,11 @@ def live_config(stack: Stack) -> str:
 
 def test_a_bad_model_is_put_back_by_its_test_and_again_by_hand(stack: Stack) -> None:
     """The run fails without a retry and says what is live; a person chooses by name, or takes the one before."""
-    good = Run.start(stack, DAG_ID, partition="2026-01-03")
+    good = start(stack)
     assert good.wait() == "success"
     assert good.state("restore_endpoint") == "skipped"
     served = live_config(stack)
-    bad = Run.start(stack, DAG_ID, partition="2026-01-03", epochs=7, maximum_latency_ms=0.001)
+    bad = start(stack, epochs=7, maximum_latency_ms=0.001)
     assert bad.wait() == "failed"
     assert (bad.state("smoke_test"), bad.state("restore_endpoint")) == ("failed", "skipped")
     assert bad.task("smoke_test")["try_number"] == 1
@@ -45,10 +50,10 @@ def test_a_bad_model_is_put_back_by_its_test_and_again_by_hand(stack: Stack) -> 
 
 def test_a_deployment_whose_wait_failed_is_taken_back(stack: Stack) -> None:
     """A person ends the wait while the new model comes up; the task behind it waits for that, and goes back."""
-    good = Run.start(stack, DAG_ID, partition="2026-01-03", epochs=20)
+    good = start(stack, epochs=20)
     assert good.wait() == "success"
     served = live_config(stack)
-    ended = Run.start(stack, DAG_ID, partition="2026-01-03", epochs=8)
+    ended = start(stack, epochs=8)
     ended.wait_for_task("wait_for_endpoint", "running", "deferred")
     ended.mark("wait_for_endpoint", "failed")
     assert ended.wait() == "failed"

@@ -22,6 +22,7 @@ TASKS = {
     "create_endpoint",
     "wait_for_endpoint",
     "smoke_test",
+    "shift_traffic",
     "approve_model",
 }
 
@@ -57,7 +58,7 @@ def test_it_says_what_was_made_and_how_long_it_took(output: str) -> None:
         assert re.search(pattern, output, re.MULTILINE), pattern
 
 
-def test_the_database_holds_ten_successful_tasks(output: str) -> None:
+def test_the_database_holds_eleven_successful_tasks(output: str) -> None:
     """Airflow itself, and not only the output, says that the run succeeded; nobody was asked, nothing put back."""
     skipped = dict.fromkeys(["ask_for_approval", "restore_endpoint"], "skipped")
     assert dict(task_states()) == {**dict.fromkeys(TASKS, "success"), **skipped}

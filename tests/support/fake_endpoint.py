@@ -37,6 +37,8 @@ class FakeEndpoint:
         aws.on("DescribeModel", self.describe_model)
         aws.on("AddTags", {"Tags": []})
         aws.on("ListTags", {"Tags": []})
+        aws.on("ListEndpointConfigs", {"EndpointConfigs": []})
+        aws.on("DeleteEndpointConfig", {})
 
     def exists(
         self,

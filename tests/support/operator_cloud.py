@@ -20,12 +20,14 @@ __all__ = ["CLASSIFIER", "operator_cloud", "operators_reach"]
 
 CLASSIFIER = """\
 #!/usr/bin/env python3
-import json, os, pathlib, signal, sys
+import itertools, json, os, pathlib, signal, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 threshold = float((pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model/threshold").read_text())
 if threshold < 0:
     sys.exit("a threshold below zero is no model")
+
+asked = itertools.count(1)
 
 class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
@@ -42,7 +44,8 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, b"")
 
     def do_POST(self):
-        if os.environ.get("BROKEN"):
+        time.sleep(float(os.environ.get("SECONDS", "0")))
+        if os.environ.get("BROKEN") or next(asked) > int(os.environ.get("TIRES_AFTER", "1000000")):
             self.answer(500, b"out of order")
             return
         header, *lines = self.rfile.read(int(self.headers["Content-Length"])).decode().splitlines()
@@ -57,7 +60,7 @@ address = (os.environ["SAGEMAKER_BIND_TO_ADDRESS"], int(os.environ["SAGEMAKER_BI
 ThreadingHTTPServer(address, Handler).serve_forever()
 """
 """A container that calls everything from the model's threshold on long; a threshold below zero keeps it from
-serving, and the variable BROKEN from answering."""
+serving, and the variable BROKEN from answering. TIRES_AFTER so many requests it answers no more; each takes SECONDS."""
 
 
 @contextmanager

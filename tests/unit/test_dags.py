@@ -40,7 +40,7 @@ def test_the_earlier_model_is_brought_back_behind_the_wait() -> None:
     restore, smoke_test = dag.get_task("restore_endpoint"), dag.get_task("smoke_test")
     assert restore.upstream_task_ids >= {"wait_for_endpoint"}
     assert restore.trigger_rule == "one_failed"
-    assert smoke_test.downstream_task_ids == {"approve_model"}
+    assert smoke_test.downstream_task_ids == {"shift_traffic"}
     assert not restore.downstream_task_ids
     assert restore.deployment == smoke_test.deployment == dag.get_task("create_endpoint").output
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-SERVICES = ("sagemaker", "sagemaker-runtime", "codebuild", "ecr", "s3", "logs", "sqs", "pricing")
+SERVICES = ("sagemaker", "sagemaker-runtime", "codebuild", "ecr", "s3", "logs", "sqs", "cloudwatch", "pricing")
 HOOKS = CHECKOUT / "plugins" / "sagemaker_byoc" / "hooks"
 
 CLEAN_UP = {HOOKS / f"{name}.py" for name in ("account", "image_use", "leftover", "paced_client", "price")}

@@ -71,5 +71,5 @@ def test_skipped_registry_tasks_do_not_skip_the_deployment(retrain: Any) -> None
     tolerant = {name for name, rule in rules.items() if rule == "none_failed"}
     assert tolerant == {"ask_for_approval", "create_endpoint"}
     approve = retrain.dag.get_task("approve_model")
-    assert approve.upstream_task_ids == {"smoke_test", "register_model"}
+    assert approve.upstream_task_ids == {"shift_traffic", "register_model"}
     assert rules["approve_model"] == "all_success"

@@ -13,6 +13,7 @@ from sagemaker_byoc.config_history import DATA_DATE, ENDPOINT, REPLACED, SMOKE_T
 from sagemaker_byoc.deployment import Step, data_date, fill_in_variants, is_older, next_step
 from sagemaker_byoc.errors import EndpointFailedError, NoWayBackError, RequestError
 from sagemaker_byoc.guardrail import check_guardrails
+from sagemaker_byoc.hooks.candidate import plan_beside
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.restore_point import take_restore_point
@@ -21,12 +22,13 @@ from sagemaker_byoc.naming import content_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sagemaker_byoc.candidate import Candidate
     from sagemaker_byoc.endpoint_status import EndpointLook
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.restore_point import RestorePoint
     from sagemaker_byoc.run import RunIdentity
 
-__all__ = ["Deployment", "DeploymentPlan"]
+__all__ = ["Deployment", "DeploymentPlan", "ensure_config"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class DeploymentPlan:
     :param create: CreateEndpoint request
     :param update: UpdateEndpoint request
     :param data_date: ISO 8601, of the data that the model was trained on; None when that is unknown
+    :param candidate: what stands beside the live model in this configuration; None when the model is to have the
+        endpoint to itself
     """
 
     endpoint_name: str
@@ -44,6 +48,7 @@ class DeploymentPlan:
     create: Mapping[str, Any]
     update: Mapping[str, Any]
     data_date: str | None = None
+    candidate: Candidate | None = None
 
     @property
     def config_name(self) -> str:
@@ -98,6 +103,7 @@ class Deployment:
     :param run: whose deployment it is, so that a retry knows its own again
     :param replace_failed: delete an endpoint that is Failed, to create it again
     :param require_way_back: do not replace what could not be put back
+    :param beside: stand beside the live model, if there is one, instead of replacing it
     """
 
     def __init__(
@@ -108,6 +114,7 @@ class Deployment:
         *,
         replace_failed: bool,
         require_way_back: bool = True,
+        beside: bool = False,
     ) -> None:
         self._connection = connection
         self._hook = EndpointHook(connection)
@@ -116,6 +123,7 @@ class Deployment:
         self._run = run
         self._replace_failed = replace_failed
         self._require_way_back = require_way_back
+        self._beside = beside
 
     def newer_live_config(self, look: EndpointLook | None) -> str | None:
         """Return the live configuration's name and date, if its model was trained on later data than the plan's."""
@@ -132,34 +140,39 @@ class Deployment:
         :raises EndpointFailedError: the endpoint is Failed and must not be replaced
         :raises NoWayBackError: what it serves could not be put back, and nothing was changed
         """
-        step = next_step(look, self._plan.config_name)
+        plan = plan_beside(self._connection, self._plan, look) if self._beside else self._plan
+        step = next_step(look, plan.config_name)
         if step is Step.DELETE:
             self._delete_failed(look)
         if step in (Step.WAIT, Step.DELETE):
             return None
-        previous = self._previous(step, look)
+        previous = self._previous(plan, step, look)
         # an endpoint that serves nothing loses nothing
         needed = step is Step.UPDATE and look is not None and look.status != "OutOfService" and self._require_way_back
         point = self._way_back(previous, needed=needed) if previous else None
-        if not self._do(step, previous):
+        if not self._do(plan, step, previous):
             return None
         return {
-            "endpoint_name": self._plan.endpoint_name,
-            "endpoint_config_name": self._plan.config_name,
+            "endpoint_name": plan.endpoint_name,
+            "endpoint_config_name": plan.config_name,
             "previous_endpoint_config_name": previous,
             "operation": step.value,
             "restore_point": point.as_json() if point else None,
+            **({"candidate": plan.candidate.as_json()} if plan.candidate else {}),
         }
 
-    def _previous(self, step: Step, look: EndpointLook | None) -> str | None:
-        """Return the configuration that this deployment replaces, or has replaced when an earlier try did it."""
+    def _previous(self, plan: DeploymentPlan, step: Step, look: EndpointLook | None) -> str | None:
+        """Return the configuration that this deployment replaces, or has replaced when an earlier try did it.
+
+        A candidate that is there already has the earlier model beside it, whichever run put it there.
+        """
         live = look.live_config if look is not None else None
-        if live != self._plan.config_name:
+        if live != plan.config_name:
             return live
-        tags = self._configs.tags(self._plan.config_name) if step is Step.NONE else {}
+        tags = self._configs.tags(plan.config_name) if step is Step.NONE else {}
         own = {tag["Key"]: tag["Value"] for tag in self._run.tags()}
         is_own = all(tags.get(key) == own[key] for key in ("airflow:dag_id", "airflow:run_id"))
-        return (tags.get(REPLACED) or None) if is_own else None
+        return (tags.get(REPLACED) or None) if is_own or plan.candidate else None
 
     def _way_back(self, config_name: str, *, needed: bool) -> RestorePoint | None:
         try:
@@ -174,24 +187,15 @@ class Deployment:
             )
             raise NoWayBackError(message) from error
 
-    def _do(self, step: Step, previous: str | None) -> bool:
+    def _do(self, plan: DeploymentPlan, step: Step, previous: str | None) -> bool:
         """Send the step's requests; False when another run was faster."""
         if step is Step.CREATE:
-            self._ensure_config(None)
-            return self._hook.create(self._plan.create)
+            ensure_config(self._configs, plan.config, None)
+            return self._hook.create(plan.create)
         if step is Step.UPDATE:
-            self._ensure_config(previous)
-            return self._hook.update(self._plan.update)
+            ensure_config(self._configs, plan.config, previous)
+            return self._hook.update(plan.update)
         return True
-
-    def _ensure_config(self, previous: str | None) -> None:
-        """Make the configuration; one that exists gets the tags of this deployment in place of an earlier one's."""
-        tags = _tagged(self._plan.config["Tags"], {REPLACED: previous or ""})
-        request = {**self._plan.config, "Tags": tags}
-        found = not self._configs.ensure(request)
-        if found and not self._configs.tag(self._plan.config_name, _tagged(tags, {SMOKE_TEST: ""})):
-            # Somebody who cleans up was faster; from the new tags on, it is known to be in use.
-            self._configs.ensure(request)
 
     def _delete_failed(self, look: EndpointLook | None) -> None:
         reason = look.failure_reason if look is not None else ""
@@ -203,6 +207,23 @@ class Deployment:
             )
             raise EndpointFailedError(message)
         self._hook.delete(name)
+
+
+def ensure_config(
+    configs: EndpointConfigHook, config: Mapping[str, Any], previous: str | None, verdict: str = ""
+) -> None:
+    """Make the configuration; one that exists gets the tags of this deployment in place of an earlier one's.
+
+    :param previous: what it replaces
+    :param verdict: how its smoke test ended, if there was one before it was made
+    """
+    tags = _tagged(config["Tags"], {REPLACED: previous or ""})
+    told = _tagged(tags, {SMOKE_TEST: verdict})
+    request = {**config, "Tags": told if verdict else tags}
+    found = not configs.ensure(request)
+    if found and not configs.tag(str(config["EndpointConfigName"]), told):
+        # Somebody who cleans up was faster; from the new tags on, it is known to be in use.
+        configs.ensure(request)
 
 
 def _refuse(update_config: Mapping[str, Any], names: Mapping[str, str]) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.endpoint_status import EndpointLook
 from sagemaker_byoc.hooks.watched import PAGE_SIZE, Page, answered_at
+from sagemaker_byoc.traffic_shift import TrafficLook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sagemaker_byoc.hooks.connection import AwsConnection
@@ -44,6 +45,21 @@ class EndpointHook:
             if _says(error, _ABSENT):
                 return None
             raise
+
+    def traffic(self, endpoint_name: str) -> TrafficLook | None:
+        """Describe an endpoint with the weights and instances of its variants; None when there is none."""
+        client = self._connection.client("sagemaker")
+        try:
+            answer = client.describe_endpoint(EndpointName=endpoint_name)
+        except client.exceptions.ClientError as error:
+            if _says(error, _ABSENT):
+                return None
+            raise
+        variants = {
+            each["VariantName"]: (each.get("CurrentWeight", 0.0), each.get("DesiredInstanceCount", 0))
+            for each in answer.get("ProductionVariants", [])
+        }
+        return TrafficLook(EndpointLook.of(answer), variants, answer["LastModifiedTime"], answered_at(answer))
 
     def variant_names(self, endpoint_name: str) -> list[str]:
         """Name the production variants that an endpoint has now; none when it does not exist."""
@@ -84,6 +100,14 @@ class EndpointHook:
         :return: False when the endpoint is busy or gone, so that one should look again
         """
         return self._change("update_endpoint", request)
+
+    def shift(self, endpoint_name: str, weights: Sequence[Mapping[str, Any]]) -> bool:
+        """Give the variants of an endpoint other weights.
+
+        :return: False when the endpoint is busy or gone, so that one should look again
+        """
+        request = {"EndpointName": endpoint_name, "DesiredWeightsAndCapacities": list(weights)}
+        return self._change("update_endpoint_weights_and_capacities", request)
 
     def delete(self, endpoint_name: str) -> bool:
         """Delete an endpoint.

@@ -46,6 +46,15 @@ class EndpointConfigHook:
             raise
         return True
 
+    def delete(self, config_name: str) -> None:
+        """Delete an endpoint configuration; harmless when there is none of that name."""
+        client = self._connection.client("sagemaker")
+        try:
+            client.delete_endpoint_config(EndpointConfigName=config_name)
+        except client.exceptions.ClientError as error:
+            if not _says(error, _ABSENT):
+                raise
+
     def describe(self, config_name: str) -> Mapping[str, Any] | None:
         """Return what DescribeEndpointConfig says; None when the configuration does not exist (any more)."""
         client = self._connection.client("sagemaker")

@@ -1,4 +1,4 @@
-"""Asks Airflow what has become of a task, from within the worker or the triggerer.
+"""Asks Airflow what has become of a task or a run, from within the worker or the triggerer.
 
 Owns the question whether anybody still waits for what a task started, when Airflow tears the task down. Knows no AWS
 service.
@@ -12,7 +12,7 @@ import logging
 import uuid
 from typing import Any
 
-__all__ = ["has_left", "has_left_triggerer", "note_try_of"]
+__all__ = ["has_left", "has_left_triggerer", "note_try_of", "run_has_ended"]
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,8 @@ _NOTE = "deferred_try"
 
 _ENDED_ON_WORKER = frozenset({"failed", "success", "skipped", "upstream_failed", "removed", "restarting"})
 """Where a task is that a person ended while it ran; ``restarting`` is one that was cleared."""
+
+_ENDED_RUN = frozenset({"failed", "success"})
 
 _PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Between looks for the note of a newer wait: a triggerer takes up 50 waits a second at most."""
@@ -61,6 +63,21 @@ def has_left(task_instance: Any, state: str) -> bool:
     """
     now = _state_of(task_instance)
     return now in _ENDED_ON_WORKER if state == "running" else now != state
+
+
+def run_has_ended(dag_id: str, run_id: str) -> bool | None:
+    """Say whether a DAG run is over; None when Airflow does not tell.
+
+    It does not know runs of another Airflow, nor deleted ones, and it may be away for a moment. Blocks like
+    ``has_left``.
+    """
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    try:
+        return RuntimeTaskInstance.get_dagrun_state(dag_id, run_id) in _ENDED_RUN
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run may be going on
+        log.debug("Airflow does not say what the run %s of %s does: %s", run_id, dag_id, error)
+        return None
 
 
 async def has_left_triggerer(task_instance: Any) -> bool:

@@ -1,33 +1,40 @@
 """Puts a model behind an endpoint.
 
-Owns the loop of looking and doing, and the deferral while another run is at work on the endpoint. Which step comes
-next is decided in ``deployment``; whether the new configuration becomes live is the sensor's to wait for.
+Owns the loop of looking and doing, and the deferral while another run has the endpoint or is at work on it. Which
+step comes next is decided in ``deployment``, whose turn it is in ``claim``; whether the new configuration becomes live
+is the sensor's to wait for.
 """
 
 from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralTimeout
 
+from sagemaker_byoc.candidate import CANDIDATE, DIRECT, read_strategy
+from sagemaker_byoc.claim import Contender, Turn, run_key
 from sagemaker_byoc.console import endpoint_url
-from sagemaker_byoc.errors import EndpointFailedError
+from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError
+from sagemaker_byoc.hooks.claim import ClaimHook
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.request import as_flag, as_mapping, require_text
-from sagemaker_byoc.retry import fail_fast
+from sagemaker_byoc.retry import fail_fast, is_permanent
 from sagemaker_byoc.run import RunIdentity
+from sagemaker_byoc.triggers.claim import EndpointClaimTrigger
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
+from sagemaker_byoc.triggers.watch import look_until_on_worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, XComArg
+    from airflow.triggers.base import BaseTrigger
 
 __all__ = ["CreateEndpointOperator"]
 
@@ -40,6 +47,12 @@ class CreateEndpointOperator(BaseOperator):
     whose data are older than those of the live model is skipped, so that a backfill does not put an old model in the
     place of a newer one. ``execution_timeout`` bounds all waits together.
 
+    Runs that deploy to one endpoint, of whatever DAGs, queue up behind each other: each has the endpoint to itself
+    until ``InvokeSmokeTestOperator`` has judged, until it is skipped or fails for good here, or until the DAG run is
+    over. Of those who wait, the one with the newest data comes first, so that older ones are skipped then. The queue
+    consists of endpoint configurations named ``…-claim-<number>`` and ``…-wait-…``, which cost nothing and deploy
+    nothing; the last claim of each endpoint is kept. The tasks of one run do not keep each other out.
+
     Nothing is stopped when the task is killed: AWS has no call that ends an update.
 
     Before an endpoint is updated, it is made sure that what it serves could be put back: its configuration, the models
@@ -50,6 +63,13 @@ class CreateEndpointOperator(BaseOperator):
     (it is live already). The restore point is ``{"config": CreateEndpointConfig request, "models": [CreateModel
     requests]}``, from which the previous configuration can be made again after somebody has deleted it; None when
     nothing was live before. It holds the models' ``Environment``, which whoever may read the XCom then sees.
+
+    With ``strategy="candidate"`` the configuration holds the live variants as they are now, and the new ones beside
+    them as ``<VariantName>-candidate`` with weight 0. The result then also has ``"candidate": {"variants": {final name:
+    name there}, "live": {name: weight}, "final_config": CreateEndpointConfig request, "update": UpdateEndpoint
+    request}``, from which the new variants get the endpoint to themselves. Serverless variants, shadow variants,
+    asynchronous endpoints and more than ten variants cannot stand beside each other, which is told before anything is
+    made. ``update_config`` goes with both updates, but ``RetainAllVariantProperties`` only with the last one.
 
     :param endpoint_name: the endpoint (templated)
     :param model_name: SageMaker model for every variant that names none (templated)
@@ -67,8 +87,14 @@ class CreateEndpointOperator(BaseOperator):
         again. Such an endpoint serves nothing; its logs are kept
     :param require_way_back: refuse to update an endpoint whose present configuration, or a model of it, was deleted
         (templated)
+    :param strategy: ``direct`` replaces what is live. ``candidate`` puts the new variants beside the live ones, without
+        any traffic, so that the smoke test asks a model that no client sees; ``ShiftTrafficOperator`` then gives it the
+        endpoint. Where nothing is live, or the model is live already, ``candidate`` is ``direct`` (templated)
+    :param exclusive: have the endpoint to itself, as said above; False deploys as soon as AWS accepts the update,
+        whatever other runs are testing
     :param deferrable: wait in the triggerer instead of on a worker
-    :param poll_interval_seconds: pause between two looks at a busy endpoint
+    :param poll_interval_seconds: pause between two looks at a busy endpoint, or at the queue before it, which the waits
+        in one triggerer share; there a second at least
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
     :param verify: whether, or by which bundle, TLS certificates are checked
@@ -83,6 +109,7 @@ class CreateEndpointOperator(BaseOperator):
         "data_date",
         "deploy_older",
         "require_way_back",
+        "strategy",
         "aws_conn_id",
         "region_name",
     )
@@ -101,6 +128,8 @@ class CreateEndpointOperator(BaseOperator):
         deploy_older: bool | str = False,
         replace_failed: bool = True,
         require_way_back: bool | str = True,
+        strategy: str | None = DIRECT,
+        exclusive: bool = True,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
         aws_conn_id: str | None = "aws_default",
@@ -118,6 +147,8 @@ class CreateEndpointOperator(BaseOperator):
         self.deploy_older = deploy_older
         self.replace_failed = replace_failed
         self.require_way_back = require_way_back
+        self.strategy = strategy
+        self.exclusive = exclusive
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
         self.aws_conn_id = aws_conn_id
@@ -131,20 +162,32 @@ class CreateEndpointOperator(BaseOperator):
         return self._deploy(context, time.time() + limit.total_seconds() if limit else None)
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any], deadline: float | None = None
+        self, context: Context, event: dict[str, Any], deadline: float | None = None, claim: int | None = None
     ) -> dict[str, Any]:
         """Go on after a wait; what the endpoint is by now is looked at anew.
 
         :param deadline: seconds since 1970 at which ``execution_timeout`` is over, counted from the try's begin
+        :param claim: number of the claim on the endpoint that the task has had before the wait
         """
-        if "error" in event:
-            with fail_fast():
-                raise EndpointFailedError(event["error"])
-        return self._deploy(context, deadline)
-
-    def _deploy(self, context: Context, deadline: float | None) -> dict[str, Any]:
         with fail_fast():
-            hook, run = EndpointHook(self._connection), RunIdentity.of(context)
+            if "claim_error" in event:
+                raise EndpointClaimError(event["claim_error"])
+            if "error" in event:
+                self._give_up(context)
+                raise EndpointFailedError(event["error"])
+        return self._deploy(context, deadline, event.get("claim", claim))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Leave the queue when the wait has taken too long."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            self._give_up(context)
+            raise
+
+    def _deploy(self, context: Context, deadline: float | None, claim: int | None = None) -> dict[str, Any]:
+        with fail_fast():
+            run = RunIdentity.of(context)
             plan, deploys_older = self._plan(run), as_flag(self.deploy_older, "deploy_older")
             deployment = Deployment(
                 self._connection,
@@ -152,17 +195,48 @@ class CreateEndpointOperator(BaseOperator):
                 run,
                 replace_failed=self.replace_failed,
                 require_way_back=as_flag(self.require_way_back, "require_way_back", missing=True),
+                beside=read_strategy(self.strategy) == CANDIDATE,
             )
             EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
-            while True:
-                look = hook.look(self.endpoint_name)
-                if not deploys_older:
-                    _skip_if(deployment.newer_live_config(look), plan)
-                result = deployment.advance(look)
-                if result is not None:
-                    self.log.info("Endpoint %(endpoint_name)s: %(operation)s, %(endpoint_config_name)s.", result)
-                    return result
-                self._pause(deadline)
+            try:
+                return self._advance(
+                    deployment, self._contender(run, plan), deadline, claim, deploys_older=deploys_older
+                )
+            except (Exception, AirflowTaskTimeout) as error:
+                # What passes is tried again, and the claim is kept for that.
+                if is_permanent(error) or isinstance(error, (AirflowSkipException, AirflowTaskTimeout)):
+                    self._give_up(context)
+                raise
+
+    def _advance(
+        self,
+        deployment: Deployment,
+        contender: Contender,
+        deadline: float | None,
+        claim: int | None,
+        *,
+        deploys_older: bool,
+    ) -> dict[str, Any]:
+        hook = EndpointHook(self._connection)
+        while True:
+            if self.exclusive:
+                claim = self._claimed(contender, claim, deadline)
+            look = hook.look(self.endpoint_name)
+            if not deploys_older:
+                _skip_if(deployment.newer_live_config(look), contender.data_date)
+            result = deployment.advance(look)
+            if result is not None:
+                self.log.info("Endpoint %(endpoint_name)s: %(operation)s, %(endpoint_config_name)s.", result)
+                self._tell_strategy(result)
+                return result
+            self._pause(deadline, claim)
+
+    def _tell_strategy(self, result: dict[str, Any]) -> None:
+        if candidate := result.get("candidate"):
+            names = ", ".join(candidate["variants"].values())
+            self.log.info("It gets the variants %s beside the live ones, without any traffic.", names)
+        elif read_strategy(self.strategy) == CANDIDATE:
+            self.log.info("There is no other model to stand beside: the deployment is a direct one.")
 
     def _plan(self, run: RunIdentity) -> DeploymentPlan:
         return DeploymentPlan.make(
@@ -179,7 +253,47 @@ class CreateEndpointOperator(BaseOperator):
     def _connection(self) -> AwsConnection:
         return AwsConnection.of(self)
 
-    def _pause(self, deadline: float | None) -> None:
+    def _claimed(self, contender: Contender, claim: int | None, deadline: float | None) -> int:
+        """Return the number of the claim by which the run has the endpoint, after a wait if it has none.
+
+        :param claim: the number so far; somebody may have taken the endpoint away, or the run been cleared, since
+        """
+        hook = ClaimHook(self._connection, self.endpoint_name)
+        if claim is not None and hook.look().is_held_with(claim, contender.key):
+            return claim
+        turn = Turn(contender)
+        number = hook.attempt(contender, turn, self.log)
+        if number is not None:
+            return number
+        hook.line_up(contender)
+        if self.deferrable:
+            trigger = EndpointClaimTrigger(
+                contender=contender.as_json(),
+                connection=self._connection.serialize(),
+                poll_interval_seconds=self.poll_interval_seconds,
+            )
+            self._wait_with(trigger, deadline)
+        return cast(
+            "int",
+            look_until_on_worker(
+                lambda taken: taken is not None,
+                lambda: hook.attempt(contender, turn, self.log),
+                interval_seconds=self.poll_interval_seconds,
+                log=self.log,
+            ),
+        )
+
+    def _contender(self, run: RunIdentity, plan: DeploymentPlan) -> Contender:
+        key = run_key(run.dag_id, run.run_id)
+        return Contender.of(plan.endpoint_name, key, plan.config, plan.create["Tags"], plan.data_date)
+
+    def _give_up(self, context: Context) -> None:
+        """Leave the queue and give the endpoint back, where the task will not go on."""
+        if self.exclusive:
+            run = RunIdentity.of(context)
+            ClaimHook(self._connection, self.endpoint_name).give_up(self._contender(run, self._plan(run)))
+
+    def _pause(self, deadline: float | None, claim: int | None) -> None:
         self.log.info("Endpoint %s is busy; waiting for it to settle.", self.endpoint_name)
         if not self.deferrable:
             time.sleep(self.poll_interval_seconds)
@@ -189,10 +303,13 @@ class CreateEndpointOperator(BaseOperator):
             **self._connection.serialize(),
             poll_interval_seconds=self.poll_interval_seconds,
         )
+        self._wait_with(trigger, deadline, claim)
+
+    def _wait_with(self, trigger: BaseTrigger, deadline: float | None, claim: int | None = None) -> NoReturn:
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
-            kwargs={"deadline": deadline},
+            kwargs={"deadline": deadline, "claim": claim},
             timeout=self._time_left(deadline),
         )
 
@@ -210,10 +327,10 @@ class CreateEndpointOperator(BaseOperator):
         return timedelta(seconds=seconds)
 
 
-def _skip_if(newer: str | None, plan: DeploymentPlan) -> None:
+def _skip_if(newer: str | None, data_date: str | None) -> None:
     if newer is not None:
         message = (
-            f"The endpoint serves {newer}, trained on newer data than this run's model of {plan.data_date}: nothing is "
+            f"The endpoint serves {newer}, trained on newer data than this run's model of {data_date}: nothing is "
             "deployed. Set deploy_older=True to deploy it all the same."
         )
         raise AirflowSkipException(message)

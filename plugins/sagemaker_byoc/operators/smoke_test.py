@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator
 
 from sagemaker_byoc.config_history import PASSED
 from sagemaker_byoc.errors import EndpointGoneError, RequestError, SmokeTestError
+from sagemaker_byoc.hooks.claim import held_until_tested
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.report import ReportFile
 from sagemaker_byoc.hooks.smoke_test import SmokeTest
@@ -26,6 +27,7 @@ from sagemaker_byoc.run import RunIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from airflow.sdk import Context, XComArg
 
@@ -40,7 +42,9 @@ class InvokeSmokeTestOperator(BaseOperator):
 
     The records are checked before anything is sent, and their labels are not sent. Below a limit the task fails
     without a retry, with the wrong answers in its message. So it does when a container answers with an error, with what
-    cannot be read, or not at all; the message then says which records were asked, and where the log is.
+    cannot be read, or not at all; the message then says which records were asked, and where the log is. Either
+    verdict, after the rollback if there is one, lets the next run deploy that waits for the endpoint (see
+    ``CreateEndpointOperator``); a candidate that passes keeps it for ``ShiftTrafficOperator``.
 
     The report is the task's XCom in all these cases: ``{"endpoint_name", "variant", "records", "correct", "accuracy",
     "minimum_accuracy", "maximum_p50_latency_ms", "maximum_latency_ms", "maximum_p99_latency_ms", "latency_ms": {"p50",
@@ -56,6 +60,8 @@ class InvokeSmokeTestOperator(BaseOperator):
     and not judged), and then the task fails with both: what failed, and what is live now. If the worker dies meanwhile,
     the next try goes on with the rollback. A later deployment is left alone. How the test ended is kept as the tag
     ``smoke_test`` of the configuration. ``execution_timeout`` does not cut off the wait for the rollback.
+
+    Of a deployment with ``strategy="candidate"`` only the candidate's variants are asked, which no client sees.
 
     :param endpoint_name: the endpoint; None is that of the deployment (templated)
     :param endpoint_config_name: the configuration whose model is tested (templated). The task fails if the endpoint
@@ -202,7 +208,7 @@ class InvokeSmokeTestOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask, report and judge; go back if that ends badly."""
-        with fail_fast():
+        with fail_fast(), self._held(context):
             file = ReportFile.at(self._connection, self.report_uri) if self.report_uri is not None else None
             deployed, prepared = self._prepare()
             config_name = self._config_to_test(deployed)
@@ -229,7 +235,7 @@ class InvokeSmokeTestOperator(BaseOperator):
         :param sent: what the endpoint was told before the wait
         :param failure: what the test found
         """
-        with fail_fast():
+        with fail_fast(), self._held(context):
             if "error" in event:
                 message = f"{failure}\nThe wait for {goal['config_name']} to be live again broke off: {event['error']}"
                 raise SmokeTestError(message)
@@ -242,7 +248,18 @@ class InvokeSmokeTestOperator(BaseOperator):
         if deployed is not None:
             name = self.endpoint_name or deployed.endpoint_name
             deployed = replace(deployed, endpoint_name=name, config_name=self._config_to_test(deployed) or "")
-        return deployed, self._smoke_test(deployed.endpoint_name if deployed else self.endpoint_name).prepare()
+        test = self._smoke_test(deployed.endpoint_name if deployed else self.endpoint_name)
+        if deployed is not None and deployed.candidate is not None:
+            # Never the live variants beside it: they are another model.
+            test = replace(test, target_variants=deployed.candidate.targets(test.target_variants), each_variant=False)
+        return deployed, test.prepare()
+
+    def _held(self, context: Context) -> AbstractContextManager[None]:
+        """Let the next run deploy as soon as there is a verdict; a candidate that passes gets its traffic first."""
+        deployed = Deployed.of(self.deployment)
+        name = self.endpoint_name or (deployed.endpoint_name if deployed else None)
+        goes_on = deployed is not None and deployed.candidate is not None
+        return held_until_tested(self._connection, RunIdentity.of(context), name, goes_on=goes_on)
 
     def _config_to_test(self, deployed: Deployed | None) -> str | None:
         if self.endpoint_config_name is not None:
@@ -251,6 +268,9 @@ class InvokeSmokeTestOperator(BaseOperator):
         return deployed.config_name if deployed else None
 
     def _rollback(self, context: Context, deployed: Deployed, prepared: PreparedSmokeTest) -> Rollback:
+        if deployed.candidate is not None:
+            # The model that is put back has no variants of the candidate's names.
+            prepared = replace(prepared, test=replace(prepared.test, target_variants=()))
         return Rollback(self, deployed, prepared.ask, RunIdentity.of(context).tags())
 
     def _judge(

@@ -165,7 +165,14 @@ class EndpointSensor(BaseSensorOperator):
         return result
 
     def _defer(self) -> None:
-        trigger = EndpointTrigger(**self.trigger_fields())
+        goal = self._goal
+        # Names alone: Airflow renders a trigger's fields, and a restore point may hold a model's braces.
+        names = {
+            "endpoint": goal.endpoint_name,
+            "endpoint_config_name": goal.config_name,
+            "previous_endpoint_config_name": goal.previous_config_name,
+        }
+        trigger = EndpointTrigger(**{**self.trigger_fields(), **names})
         self.defer(trigger=trigger, method_name="execute_complete", timeout=first_limit(self)[1])
 
     def trigger_fields(self) -> dict[str, Any]:

@@ -95,7 +95,9 @@ class EndpointTrigger(BaseTrigger):
         """Wait, then fire."""
         payload: dict[str, Any] = {}
         look = None
-        if is_unrendered(self.endpoint, self.endpoint_config_name, self.region_name, self.aws_conn_id):
+        # What a task returned was put in by a rendering; braces in it are a model's own, as in a chat template.
+        endpoint = None if self._is_result else self.endpoint
+        if is_unrendered(endpoint, self.endpoint_config_name, self.region_name, self.aws_conn_id):
             yield TriggerEvent({"begin_again": True})
             return
         try:
@@ -137,11 +139,16 @@ class EndpointTrigger(BaseTrigger):
         return goal.endpoint_name, goal.config_name
 
     @property
+    def _is_result(self) -> bool:
+        """Whether the endpoint is what a task returned, as a mapping or as JSON, and not a name."""
+        if not isinstance(self.endpoint, str):
+            return True
+        # no name begins like that, and a template not like JSON
+        return self.endpoint.startswith(("{", '"')) and not self.endpoint.startswith(("{{", "{%"))
+
+    @property
     def _given_endpoint(self) -> Any:
-        # no name of an endpoint begins like that
-        if isinstance(self.endpoint, str) and self.endpoint.startswith(("{", '"')):
-            return json.loads(self.endpoint)
-        return self.endpoint
+        return json.loads(self.endpoint) if isinstance(self.endpoint, str) and self._is_result else self.endpoint
 
     @property
     def _goal(self) -> DeploymentGoal:

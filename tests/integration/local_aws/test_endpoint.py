@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.hosting import BUCKET, HostingAccount, arn, refusal
 from tests.support.process_cloud import process_cloud, wait_until
+from tests.support.traffic import traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +111,29 @@ def test_traffic_is_split_by_weight_and_can_be_aimed(account: HostingAccount) ->
     # With equal weights, fewer than 10 of 60 for one of them has a probability below 1e-7.
     assert min(answers.count("one"), answers.count("two")) >= 10
     assert aimed == {"two"}
+
+
+def test_a_variant_without_weight_answers_to_its_name_alone(account: HostingAccount) -> None:
+    """It gets no traffic until it has a weight, and then all of it if no other one has; requests go on meanwhile."""
+    config = account.config(
+        {"ModelName": account.model("live")}, {"ModelName": account.model("candidate"), "InitialVariantWeight": 0.0}
+    )
+    name = account.endpoint(config)
+    assert {account.invoke(name) for _ in range(30)} == {"live"}
+    assert account.invoke(name, TargetVariant="Variant2") == "candidate"
+    with traffic(lambda: account.cloud.client("sagemaker-runtime"), name, b"1") as seen:
+        seen.wait_for(10)
+        account.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=name,
+            DesiredWeightsAndCapacities=[
+                {"VariantName": "Variant1", "DesiredWeight": 0.0},
+                {"VariantName": "Variant2", "DesiredWeight": 1.0},
+            ],
+        )
+        account.settled(name)
+        seen.wait_for(10)
+    assert seen.failures == []
+    assert {account.invoke(name) for _ in range(30)} == {"candidate"}
 
 
 def test_retained_variant_properties_survive_an_update(account: HostingAccount) -> None:

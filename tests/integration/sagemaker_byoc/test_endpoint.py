@@ -62,11 +62,11 @@ def test_a_retry_during_the_deployment_adopts_it(account: ClassifierAccount) -> 
 
 
 def test_a_second_deployment_waits_for_the_first(account: ClassifierAccount) -> None:
-    """Two runs at once make one update after the other; the first one's sensor tells that it was overtaken."""
+    """Without the queue two runs make one update after the other, and the first one's sensor tells who overtook it."""
     name = account.name()
-    first = create(name, account.model(5))
+    first = create(name, account.model(5), exclusive=False)
     run = TaskRun(run_id="another")
-    second = create(name, account.model(4), run)
+    second = create(name, account.model(4), run, exclusive=False)
     assert run.deferrals
     assert second["previous_endpoint_config_name"] == first["endpoint_config_name"]
     wait(second)

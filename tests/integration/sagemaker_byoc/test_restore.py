@@ -70,8 +70,8 @@ class Served:
         return [each["EndpointName"] for each in found]
 
     def deploy(self, threshold: float, run: TaskRun | None = None, **environment: str) -> dict[str, Any]:
-        """Deploy another model and wait until it is live."""
-        deployed = create(self.name, self.account.model(threshold, **environment), run)
+        """Deploy another model, whoever has the endpoint to itself, and wait until it is live."""
+        deployed = create(self.name, self.account.model(threshold, **environment), run, exclusive=False)
         wait(deployed)
         return deployed
 

@@ -1,6 +1,6 @@
 """AWS for the tests: what reaches it is seen, and what it answers is theirs to say.
 
-And a watch over jobs and endpoints that is in a hurry.
+And a watch over jobs, endpoints and queues that is in a hurry.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sagemaker_byoc.triggers import watcher
+from sagemaker_byoc.triggers import claim, watcher
 from tests.support.fake_aws import FakeAws, fake_aws
 from tests.support.fake_build import FakeBuild
 from tests.support.fake_logs import FakeLogs
@@ -41,5 +41,6 @@ def logs(aws: FakeAws) -> FakeLogs:
 def hurried_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the shared watch follow the interval that a test asks for, and call as fast as it likes."""
     monkeypatch.setattr(watcher, "SHORTEST_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(claim, "SHORTEST_INTERVAL_SECONDS", 0.0)
     for rate in ("LISTS_PER_SECOND", "LOOKS_PER_SECOND", "NET_LOOKS_PER_SECOND"):
         monkeypatch.setattr(watcher, rate, 1e6)

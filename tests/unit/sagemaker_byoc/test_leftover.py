@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagemaker_byoc.account import Account, Endpoint, EndpointConfig, Image, Model
+from sagemaker_byoc.claim import ON_TAG
 from sagemaker_byoc.config_history import KnownConfig, before
-from sagemaker_byoc.leftover import CLAIM_ON, Leftover, Retention, leftovers, may_go, restore_points
+from sagemaker_byoc.leftover import Leftover, Retention, leftovers, may_go, restore_points
 
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
 OURS = {"project": "sagemaker-byoc"}
@@ -22,7 +23,8 @@ TAGS = st.fixed_dictionaries(
         "endpoint": NAMES,
         "replaced_config": NAMES,
         "smoke_test": st.sampled_from(["passed", "failed: why"]),
-        CLAIM_ON: NAMES,
+        ON_TAG: NAMES,
+        "candidate_for": NAMES,
     },
 )
 SEVERAL = st.lists(NAMES, max_size=2).map(tuple)
@@ -147,7 +149,7 @@ def test_the_way_back_outlives_a_clean_up(account: Account, retention: Retention
     def way_back() -> dict[str, str | None]:
         groups: dict[str, list[EndpointConfig]] = {}
         for each in sorted(account.configs.values(), key=lambda one: (one.created, one.name), reverse=True):
-            if each.tags["project"] == "sagemaker-byoc" and CLAIM_ON not in each.tags and "endpoint" in each.tags:
+            if each.tags["project"] == "sagemaker-byoc" and "endpoint" in each.tags and not is_apart(each):
                 groups.setdefault(each.tags["endpoint"], []).append(each)
         live = {name: one.configs[0] for name, one in account.endpoints.items() if one.configs}
         known = {name: [known_config(each) for each in group] for name, group in groups.items()}
@@ -158,6 +160,11 @@ def test_the_way_back_outlives_a_clean_up(account: Account, retention: Retention
         if each.kind in ("claim", "endpoint configuration"):
             del account.configs[each.name]
     assert way_back() == expected
+
+
+def is_apart(config: EndpointConfig) -> bool:
+    """Say whether it is a claim or held a candidate; neither has the tag of an endpoint, but here it might."""
+    return bool(config.tags.keys() & {ON_TAG, "candidate_for"})
 
 
 def known_config(config: EndpointConfig) -> KnownConfig:
@@ -213,6 +220,15 @@ def test_those_without_the_tag_do_not_crowd_out_those_with_it() -> None:
     """Only the latter can be gone back to without knowing a name."""
     known = [config(f"iris-{number:010x}", number) for number in range(1, 4)]
     assert restore_points(account_of(*known, config("old", 9, endpoint="iris")), 1) == {f"iris-{1:010x}", "old"}
+
+
+def test_what_held_a_candidate_is_no_way_back() -> None:
+    """It goes when its endpoint has something else, and takes nobody's place."""
+    held = config("iris-0000000001-candidate-0000000002", 40, candidate_for="iris-0000000001")
+    known = [config("iris-0000000001", 50, endpoint="iris"), held]
+    [found] = leftovers(account_of(*known), Retention(configs=1), NOW)
+    assert (found.name, found.reason) == (held.name, "held a candidate of iris, which is there no more")
+    assert leftovers(account_of(*known, live=held.name), Retention(configs=1), NOW) == []
 
 
 def test_an_unsure_kind_stays() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sagemaker_byoc.hooks.task_state import has_left, has_left_triggerer, note_try_of
-from tests.support.airflow_pipe import note, task_is
+from sagemaker_byoc.hooks.task_state import has_left, has_left_triggerer, note_try_of, run_has_ended
+from tests.support.airflow_pipe import note, runs_are, task_is
 
 TRY = SimpleNamespace(
     dag_id="retrain", run_id="scheduled__2026-01-02", task_id="wait_for_training", map_index=-1, try_number=2
@@ -148,3 +148,19 @@ def test_a_mapped_task_notes_itself_under_its_index() -> None:
         "wait_for_training",
         3,
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "ended"), [("success", True), ("failed", True), ("running", False), ("queued", False)]
+)
+def test_a_run_is_over_when_it_has_an_outcome(state: str, ended: bool) -> None:
+    """One that a person has cleared is queued first, and is not over."""
+    with runs_are({"monday": state}):
+        assert run_has_ended("retrain", "monday") is ended
+
+
+def test_of_an_unknown_run_nothing_is_said() -> None:
+    """It may be another Airflow's, and go on; outside of Airflow nobody can be asked."""
+    with runs_are({}):
+        assert run_has_ended("retrain", "monday") is None
+    assert run_has_ended("retrain", "monday") is None

@@ -1,4 +1,4 @@
-"""Creating and updating endpoints, seen from the requests that reach AWS."""
+"""Creating and updating endpoints, seen from the requests that reach AWS; ``test_endpoint_claim`` has the queue."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def operator(**changes: Any) -> CreateEndpointOperator:
         "config": {"ProductionVariants": [VARIANT]},
         "aws_conn_id": None,
         "poll_interval_seconds": 0,
+        "exclusive": False,
     }
     return CreateEndpointOperator(task_id="create_endpoint", **{**settings, **changes})
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 from jinja2 import UndefinedError
 
@@ -184,6 +186,30 @@ def test_a_template_that_nobody_rendered_is_left_to_a_worker(aws: FakeAws, field
     assert type(event) is TriggerEvent
     assert event.payload == {"begin_again": True}
     assert not aws.calls
+
+
+def test_braces_of_a_model_are_no_template(aws: FakeAws) -> None:
+    """A restore point holds the environment of the models that are live, and that may be a chat template."""
+    FakeEndpoint(aws).exists("InService", "new")
+    environment = {"CHAT_TEMPLATE": "{{ messages }}{% if x %}{% endif %}"}
+    deployed = {**DEPLOYED, "restore_point": {"models": [{"PrimaryContainer": {"Environment": environment}}]}}
+    for given in (deployed, json.dumps(deployed)):
+        assert result_of(for_endpoint(endpoint=given, ends_task_on=BOTH))["endpoint_config_name"] == "new"
+
+
+def test_a_worker_hands_the_triggerer_names_alone(aws: FakeAws) -> None:
+    """Airflow would render what is in a restore point, and fail the wait."""
+    FakeEndpoint(aws).exists("Updating", "old", pending="new")
+    deployed = {**DEPLOYED, "restore_point": {"models": [{"Environment": {"CHAT_TEMPLATE": "{{ messages }}"}}]}}
+    with pytest.raises(TaskDeferred) as deferred:
+        EndpointSensor(task_id="live", endpoint=deployed, aws_conn_id=None).execute(TaskRun().context)
+    kwargs = deferred.value.trigger.serialize()[1]
+    assert {name: kwargs[name] for name in ("endpoint", "endpoint_config_name", "previous_endpoint_config_name")} == {
+        "endpoint": "iris",
+        "endpoint_config_name": "new",
+        "previous_endpoint_config_name": "old",
+    }
+    assert "messages" not in json.dumps(kwargs)
 
 
 def test_a_worker_begins_again_what_nobody_rendered(training: FakeTraining, aws: FakeAws) -> None:

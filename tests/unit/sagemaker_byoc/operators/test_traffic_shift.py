@@ -1,0 +1,311 @@
+"""Shifting an endpoint's traffic, seen from the requests that reach AWS."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+
+from sagemaker_byoc.errors import TrafficShiftError
+from sagemaker_byoc.operators.traffic_shift import ShiftTrafficOperator
+from tests.support.fake_aws import AwsSays, FakeAws
+from tests.support.fake_candidate import FakeCandidate
+from tests.support.task_run import TaskRun, event_of
+
+BOTH = [
+    {"VariantName": "AllTraffic", "ModelName": "old-m", "InitialVariantWeight": 1.0},
+    {"VariantName": "AllTraffic-candidate", "ModelName": "new-m", "InitialVariantWeight": 0.0},
+]
+FINAL = {
+    "EndpointConfigName": "final",
+    "ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "new-m"}],
+    "Tags": [{"Key": "endpoint", "Value": "iris"}],
+}
+DIRECT = {
+    "endpoint_name": "iris",
+    "endpoint_config_name": "both",
+    "previous_endpoint_config_name": "old",
+    "operation": "update",
+    "restore_point": {"config": {"EndpointConfigName": "old", "ProductionVariants": []}, "models": []},
+}
+DEPLOYED = {
+    **DIRECT,
+    "candidate": {
+        "variants": {"AllTraffic": "AllTraffic-candidate"},
+        "live": {"AllTraffic": 1.0},
+        "final_config": FINAL,
+        "update": {"EndpointName": "iris", "EndpointConfigName": "final"},
+    },
+}
+GOOD = {"Invocations": 100.0, "ModelLatency": 100 * 2000.0}
+BAD = {**GOOD, "Invocation5XXErrors": 30.0}
+CHANGES = ("AddTags", "CreateEndpointConfig", "UpdateEndpoint", "UpdateEndpointWeightsAndCapacities", "DeleteEndpoint")
+
+
+@pytest.fixture
+def endpoint(aws: FakeAws) -> FakeCandidate:
+    """An endpoint with a candidate that does well at each step."""
+    endpoint = FakeCandidate(aws)
+    endpoint.configs["both"] = BOTH
+    endpoint.serves("both", {"AllTraffic": 1.0, "AllTraffic-candidate": 0.0})
+    endpoint.metrics = dict.fromkeys([10, 50, 100], GOOD)
+    return endpoint
+
+
+def operator(**changes: Any) -> ShiftTrafficOperator:
+    """Make the operator as a DAG would."""
+    settings: dict[str, Any] = {
+        "deployment": DEPLOYED,
+        "steps": "[10, 50, 100]",
+        "bake_seconds": "60",
+        "aws_conn_id": None,
+        "poll_interval_seconds": 0,
+    }
+    return ShiftTrafficOperator(task_id="shift_traffic", **{**settings, **changes})
+
+
+def changes_of(aws: FakeAws) -> list[str]:
+    """Return the operations that changed something."""
+    return [name for name, _ in aws.calls if name in CHANGES]
+
+
+def shares(aws: FakeAws) -> list[float]:
+    """Return the weights that the candidate was given."""
+    return [
+        weight["DesiredWeight"]
+        for request in aws.asked("UpdateEndpointWeightsAndCapacities")
+        for weight in request["DesiredWeightsAndCapacities"]
+        if weight["VariantName"] == "AllTraffic-candidate"
+    ]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_the_traffic_goes_step_by_step(aws: FakeAws, endpoint: FakeCandidate, deferrable: bool) -> None:
+    """Then the endpoint is the candidate's alone; the wait holds no worker."""
+    run = TaskRun()
+    result = run.of(operator(deferrable=deferrable, deployment=json.dumps(DEPLOYED)))
+    assert result == {"endpoint_name": "iris", "endpoint_config_name": "final", "operation": "shift"}
+    assert shares(aws) == [0.1, 0.5, 1.0]
+    assert changes_of(aws)[-2:] == ["CreateEndpointConfig", "UpdateEndpoint"]
+    assert aws.asked("UpdateEndpoint") == [{"EndpointName": "iris", "EndpointConfigName": "final"}]
+    assert len(run.deferrals) == int(deferrable)
+
+
+def test_the_final_configuration_knows_its_past(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """It replaced the one from before the candidate, and its model has passed the smoke test."""
+    endpoint.tags = {"smoke_test": "passed"}
+    TaskRun().of(operator(steps=None))
+    [request] = aws.asked("CreateEndpointConfig")
+    tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+    assert tags == {"endpoint": "iris", "replaced_config": "old", "smoke_test": "passed"}
+
+
+def test_each_step_is_watched_for_its_time(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """Six looks of ten seconds, of the candidate's metrics, from the minute in which the step began."""
+    TaskRun().of(operator(steps=None))
+    asked = aws.asked("GetMetricData")
+    assert 6 <= len(asked) <= 8
+    query = asked[0]["MetricDataQueries"][0]["MetricStat"]
+    assert query["Metric"]["Namespace"] == "AWS/SageMaker"
+    assert {each["Name"]: each["Value"] for each in query["Metric"]["Dimensions"]} == {
+        "EndpointName": "iris",
+        "VariantName": "AllTraffic-candidate",
+    }
+    assert asked[0]["StartTime"].second == 0
+
+
+LIMITS: list[tuple[dict[str, float], dict[str, Any], str]] = [
+    (BAD, {}, r"30 of 100 requests failed \(0.300\), above maximum_error_share 0.01"),
+    ({**GOOD, "InvocationModelErrors": 9.0, "Invocation4XXErrors": 5.0}, {}, "4 of 100 requests failed"),
+    (GOOD, {"maximum_latency_ms": "1.5"}, "2.0 ms on average over 100 requests, above maximum_latency_ms 1.5"),
+]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(("metrics", "changes", "why"), LIMITS)
+def test_a_missed_limit_takes_everything_back(
+    aws: FakeAws,
+    endpoint: FakeCandidate,
+    deferrable: bool,
+    metrics: dict[str, float],
+    changes: dict[str, Any],
+    why: str,
+) -> None:
+    """The verdict first, then the weights, then the configuration; then all of it is told."""
+    endpoint.metrics = {10: {**GOOD, "ModelLatency": 0.0}, 50: metrics}
+    told = rf"(?s)step 2 of 3 \(50% of the traffic\): .*{why}.*earlier configuration back.*Live now: old \(InService\)"
+    with pytest.raises(AirflowFailException, match=told) as caught:
+        TaskRun().of(operator(deferrable=deferrable, **changes))
+    assert isinstance(caught.value.__cause__, TrafficShiftError)
+    assert shares(aws) == [0.1, 0.5, 0.0]
+    assert changes_of(aws)[-3:] == ["AddTags", "UpdateEndpointWeightsAndCapacities", "UpdateEndpoint"]
+    assert aws.asked("UpdateEndpoint") == [{"EndpointName": "iris", "EndpointConfigName": "old"}]
+    assert endpoint.tags["smoke_test"].startswith("failed: traffic shift: Endpoint iris at step 2 of 3")
+
+
+def test_requests_that_clients_spoil_are_no_failures(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """The live model would have refused them as well."""
+    endpoint.metrics = {100: {**GOOD, "Invocation4XXErrors": 50.0, "InvocationModelErrors": 50.0}}
+    assert TaskRun().of(operator(steps=None))["operation"] == "shift"
+
+
+def test_too_few_requests_say_nothing(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """The step lasts twice as long, and the shift goes on."""
+    endpoint.metrics = {100: {"Invocations": 3.0, "Invocation5XXErrors": 3.0}}
+    assert TaskRun().of(operator(steps=None, minimum_invocations="4"))["operation"] == "shift"
+    assert len(aws.asked("GetMetricData")) >= 12
+
+
+def test_a_later_try_goes_on_where_the_endpoint_is(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """A step that was reached is not taken again."""
+    endpoint.serves("both", {"AllTraffic": 0.5, "AllTraffic-candidate": 0.5})
+    assert TaskRun(try_number=2).of(operator())["operation"] == "shift"
+    assert shares(aws) == [1.0]
+
+
+def test_a_later_try_finds_the_last_update_through(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """Nothing is left to do."""
+    endpoint.serves("final")
+    assert TaskRun(try_number=2).of(operator())["operation"] == "shift"
+    assert changes_of(aws) == []
+
+
+@pytest.mark.parametrize("live", ["both", "old"])
+def test_a_later_try_goes_on_with_the_way_back(aws: FakeAws, endpoint: FakeCandidate, live: str) -> None:
+    """The worker died after the verdict; the candidate gets no second chance, and the reason is kept."""
+    endpoint.tags = {"smoke_test": "failed: traffic shift: at step 2"}
+    endpoint.serves(live, {"AllTraffic": 1.0, "AllTraffic-candidate": 0.0})
+    with pytest.raises(AirflowFailException, match=r"(?s)ended so: .*at step 2.*Live now: old"):
+        TaskRun(try_number=2).of(operator())
+    assert changes_of(aws) == (["UpdateEndpoint"] if live == "both" else [])
+
+
+def test_a_verdict_that_cannot_be_noted_holds_up_nothing(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """The traffic matters more."""
+    endpoint.metrics = {10: BAD}
+    aws.on("AddTags", AwsSays("AccessDeniedException", "no tags for you"))
+    with pytest.raises(AirflowFailException, match="Live now: old"):
+        TaskRun().of(operator())
+    assert shares(aws) == [0.1, 0.0]
+
+
+def test_a_promotion_that_aws_takes_back_is_not_tried_for_ever(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """The candidate keeps the traffic, and a person is told."""
+    endpoint.takes_updates = False
+    with pytest.raises(AirflowFailException, match=r"(?s)update of endpoint iris to final failed.*100% of the traffic"):
+        TaskRun().of(operator(steps=None))
+    assert len(aws.asked("UpdateEndpoint")) == 1
+
+
+LOST: list[tuple[str | None, str, str]] = [
+    (None, "InService", "somebody deleted it"),
+    ("both", "Deleting", "somebody deleted it"),
+    ("both", "Failed", "is Failed with both"),
+    ("old", "InService", "serves old again"),
+    ("third", "InService", "serves third instead of both"),
+]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(("live", "status", "message"), LOST)
+def test_an_endpoint_without_the_candidate_is_left_alone(
+    aws: FakeAws, endpoint: FakeCandidate, deferrable: bool, live: str | None, status: str, message: str
+) -> None:
+    """What has become of it is told."""
+    endpoint.serves(live)
+    endpoint.status = status
+    with pytest.raises(AirflowFailException, match=message):
+        TaskRun().of(operator(deferrable=deferrable))
+    assert changes_of(aws) == []
+
+
+def test_a_busy_endpoint_is_told_again(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """Somebody scaled it between the look and the call."""
+    refusals = iter([AwsSays("ValidationException", 'Cannot update in-progress endpoint "arn:…".')])
+
+    def scale(**request: Any) -> dict[str, Any]:
+        for refusal in refusals:
+            raise refusal
+        return endpoint._UpdateEndpointWeightsAndCapacities(**request)
+
+    aws.on("UpdateEndpointWeightsAndCapacities", scale)
+    TaskRun().of(operator(steps=None))
+    assert shares(aws) == [1.0, 1.0]
+
+
+def test_a_withdrawal_from_a_busy_endpoint_is_told_again(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """Until it is taken, whatever is measured meanwhile; the first reason stays."""
+    endpoint.metrics = {10: BAD}
+    refusals = iter([AwsSays("ValidationException", 'Cannot update in-progress endpoint "arn:…".')])
+
+    def scale(**request: Any) -> dict[str, Any]:
+        if request["DesiredWeightsAndCapacities"][-1]["DesiredWeight"] == 0:
+            for refusal in refusals:
+                endpoint.metrics = {10: GOOD}
+                raise refusal
+        return endpoint._UpdateEndpointWeightsAndCapacities(**request)
+
+    aws.on("UpdateEndpointWeightsAndCapacities", scale)
+    with pytest.raises(AirflowFailException, match="30 of 100 requests failed"):
+        TaskRun().of(operator())
+    assert shares(aws) == [0.1, 0.0, 0.0]
+
+
+def test_the_same_wait_in_another_triggerer_does_not_begin_again(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """It looks just after the other one has taken the traffic back, and finds the verdict."""
+    with pytest.raises(TaskDeferred) as deferral:
+        operator().execute(TaskRun().context)
+    endpoint.tags = {"smoke_test": "failed: traffic shift: at step 2"}
+    assert "at step 2" in event_of(deferral.value.trigger)["result"]["breach"]
+    assert shares(aws) == []
+
+
+def test_after_a_direct_deployment_there_is_nothing_to_shift(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """The task succeeds without a call that could change anything, and without a wait."""
+    run = TaskRun()
+    result = run.of(operator(deployment=DIRECT))
+    assert (result["operation"], run.deferrals, changes_of(aws)) == ("none", [], [])
+
+
+def test_without_a_deployment_the_task_is_skipped(aws: FakeAws) -> None:
+    """It was skipped before this one."""
+    with pytest.raises(AirflowSkipException, match="Nothing was deployed"):
+        TaskRun().of(operator(deployment="None"))
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"steps": "10, 50"}, "steps: got '10, 50'"),
+    ({"bake_seconds": "-1"}, "bake_seconds: got '-1'"),
+    ({"maximum_error_share": 2}, "maximum_error_share: got 2"),
+    ({"minimum_invocations": "0"}, "minimum_invocations: got '0'"),
+    ({"deployment": {**DIRECT, "candidate": {"variants": {}}}}, r"deployment\.candidate"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED)
+def test_bad_input_is_refused_before_anything_is_changed(
+    aws: FakeAws, endpoint: FakeCandidate, changes: dict[str, Any], message: str
+) -> None:
+    """The message names the field, and the endpoint is not even looked at."""
+    with pytest.raises(AirflowFailException, match=message):
+        TaskRun().of(operator(**changes))
+    assert (changes_of(aws), aws.asked("DescribeEndpoint")) == ([], [])
+
+
+def test_a_wait_that_broke_off_fails_the_task(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """The trigger gives up where no further look would succeed."""
+    aws.on("GetMetricData", AwsSays("AccessDenied", "not authorized to perform cloudwatch:GetMetricData"))
+    with pytest.raises(AirflowFailException, match="cloudwatch:GetMetricData"):
+        TaskRun().of(operator())
+
+
+def test_the_steps_are_taken_in_the_triggerer(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """The worker that begins changes nothing, and none has to start before the traffic can go back."""
+    with pytest.raises(TaskDeferred) as deferral:
+        operator().execute(TaskRun().context)
+    assert changes_of(aws) == []
+    endpoint.metrics = {10: BAD}
+    assert "step 1 of 3" in event_of(deferral.value.trigger)["result"]["breach"]
+    assert shares(aws) == [0.1, 0.0]
