@@ -13,6 +13,7 @@ from local_aws.cloud import Cloud
 from local_aws.gateway import Gateway
 from local_aws.log_filter import LogFilter
 from local_aws.moto_app import make_moto_app
+from local_aws.price_list import PriceListService
 from local_aws.reach import LOOPBACK
 from local_aws.runtime.service import RuntimeService
 from local_aws.sagemaker.fleet_maker import DEFAULT_STARTUP_SECONDS
@@ -94,7 +95,8 @@ class LocalAws:
         fallback = backing.front(moto) if backing.front else moto
         facts = {"engine": self._engine.name, "region": region}
         self._gateway = Gateway(fallback, facts, frozenset(host_names))
-        self._services: list[Service] = [sagemaker, RuntimeService(sagemaker.endpoints), *backing.services]
+        runtime, prices = RuntimeService(sagemaker.endpoints), PriceListService()
+        self._services: list[Service] = [sagemaker, runtime, prices, *backing.services]
         for service in self._services:
             self._gateway.register(service)
 

@@ -19,6 +19,7 @@
     ├── EndpointClaimError           AWS does not let the run queue up for the endpoint
     ├── NoWayBackError               what an endpoint serves, or served, could not be made again
     ├── RestoreError                 the endpoint could not be given back what it served before
+    ├── LeftoverError                something that may go could not be deleted: the next run finds it
     ├── SmokeTestError               the endpoint does not answer, or not well enough
     ├── TrafficShiftError            the candidate missed a limit under traffic, and has lost it
     └── CheckerError                 the smoke test's own checker failed, which says nothing about the endpoint
@@ -44,6 +45,7 @@ __all__ = [
     "ImageBuildError",
     "ImageBuildInterruptedError",
     "JobMismatchError",
+    "LeftoverError",
     "NoWayBackError",
     "RequestError",
     "RestoreError",
@@ -159,6 +161,12 @@ class NoWayBackError(SageMakerByocError):
 
 class RestoreError(SageMakerByocError):
     """The endpoint was told to serve its earlier configuration again, and does not."""
+
+
+class LeftoverError(SageMakerByocError):
+    """Something that nothing refers to could not be deleted; everything else that may go was."""
+
+    permanent = False
 
 
 class SmokeTestError(SageMakerByocError):

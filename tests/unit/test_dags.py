@@ -71,3 +71,33 @@ def test_a_restoration_by_hand_asks_only_for_a_form() -> None:
     with pytest.raises(AirflowSkipException, match="restore is off"):
         module.skip_unless_restoring({"params": {"restore": False}})
     module.skip_unless_restoring({"params": {"restore": True}})
+
+
+def test_cleaning_up_deletes_nothing_by_itself() -> None:
+    """Neither on schedule nor by a click on a form that was not filled in."""
+    dag = load("sagemaker_cleanup").dag
+    params = {name: dag.params[name] for name in dag.params}
+    assert params["delete"] is False
+    assert params["endpoints_older_than_days"] is None
+    assert (params["retention_days"], params["keep_configs"]) == (30, 3)
+    task = dag.get_task("clean_up")
+    for name in params:
+        assert f"params.{name}" in str(getattr(task, name)), name
+        assert name in task.template_fields
+
+
+def test_the_form_of_the_clean_up_reaches_the_task() -> None:
+    """Prices as JSON, and the connection that may delete, if there is one."""
+    dag = load("sagemaker_cleanup").dag
+    task, environment = dag.get_task("clean_up"), dag.get_template_env()
+    settings = {"repository": "iris", "region_name": "eu-west-1"}
+    facts = {"params": {"hourly_prices": {"ml.m5.large": 0.1}}, "var": {"json": {"sagemaker_retrain": settings}}}
+
+    def rendered(field: str) -> Any:
+        return task.render_template(getattr(task, field), facts, environment)
+
+    assert rendered("hourly_prices") == '{"ml.m5.large": 0.1}'
+    assert rendered("repositories") == ["iris"]
+    assert rendered("aws_conn_id") == "aws_default"
+    settings["cleanup_aws_conn_id"] = "aws_cleanup"
+    assert rendered("aws_conn_id") == "aws_cleanup"

@@ -16,10 +16,14 @@ from tests.support.image_task import codebuild_operator
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-SERVICES = ("sagemaker", "sagemaker-runtime", "codebuild", "ecr", "s3", "logs", "sqs", "cloudwatch")
+SERVICES = ("sagemaker", "sagemaker-runtime", "codebuild", "ecr", "s3", "logs", "sqs", "cloudwatch", "pricing")
 HOOKS = CHECKOUT / "plugins" / "sagemaker_byoc" / "hooks"
+
+CLEAN_UP = {HOOKS / f"{name}.py" for name in ("account", "image_use", "leftover", "paced_client", "price")}
+"""The hooks whose calls the role that retrains must not make."""
 
 # IAM has names of its own for a few calls. Source: the service authorization reference of each service.
 ACTIONS = {
@@ -54,9 +58,9 @@ def operations() -> dict[str, list[str]]:
     return found
 
 
-def called() -> set[str]:
-    """Return the IAM actions of every boto3 call in the hooks, called as a method or named for a paginator."""
-    source = "\n".join(path.read_text() for path in HOOKS.glob("*.py"))
+def called(hooks: Iterable[Path]) -> set[str]:
+    """Return the IAM actions of every boto3 call in these hooks, called as a method or named for a paginator."""
+    source = "\n".join(path.read_text() for path in hooks)
     names = set(re.findall(r"client(?:\([^)]*\))?\.([a-z0-9_]+)\(", source)) | set(
         re.findall(r'"([a-z0-9_]+)"', source)
     )
@@ -87,10 +91,22 @@ def test_base_images_may_be_looked_up_and_pulled(tmp_path: Path) -> None:
     assert allowed_on_base_images("build-role.json") == PULLS
 
 
+def allowed(policy: str) -> set[str]:
+    """Return the actions that a policy allows on anything."""
+    statements = json.loads((CHECKOUT / "include" / "iam" / policy).read_text())["Statement"]
+    listed = [statement["Action"] for statement in statements]
+    return {action for entry in listed for action in ([entry] if isinstance(entry, str) else entry)}
+
+
 def test_every_call_is_allowed_and_nothing_else() -> None:
     """A missing action fails the first run on AWS; one too many is a right that nobody needs."""
-    policy = json.loads((CHECKOUT / "include" / "iam" / "airflow.json").read_text())
-    listed = [statement["Action"] for statement in policy["Statement"]]
-    allowed = {action for entry in listed for action in ([entry] if isinstance(entry, str) else entry)}
-    assert called() - allowed == set()
-    assert allowed - called() == WITH_TAGS | BY_THE_ENGINE
+    calls = called(set(HOOKS.glob("*.py")) - CLEAN_UP)
+    assert calls - allowed("airflow.json") == set()
+    assert allowed("airflow.json") - calls == WITH_TAGS | BY_THE_ENGINE
+
+
+def test_cleaning_up_has_a_policy_of_its_own() -> None:
+    """What deletes may do just that, and the role that retrains may delete neither models nor images."""
+    assert allowed("cleanup.json") == called(CLEAN_UP)
+    only_here = allowed("cleanup.json") - allowed("airflow.json")
+    assert {"sagemaker:DeleteModel", "ecr:BatchDeleteImage"} <= only_here

@@ -219,8 +219,11 @@ def ensure_config(
     """
     tags = _tagged(config["Tags"], {REPLACED: previous or ""})
     told = _tagged(tags, {SMOKE_TEST: verdict})
-    if not configs.ensure({**config, "Tags": told if verdict else tags}):
-        configs.tag(str(config["EndpointConfigName"]), told)
+    request = {**config, "Tags": told if verdict else tags}
+    found = not configs.ensure(request)
+    if found and not configs.tag(str(config["EndpointConfigName"]), told):
+        # Somebody who cleans up was faster; from the new tags on, it is known to be in use.
+        configs.ensure(request)
 
 
 def _refuse(update_config: Mapping[str, Any], names: Mapping[str, str]) -> None:

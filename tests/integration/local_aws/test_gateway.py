@@ -39,6 +39,14 @@ def test_health_tells_engine_region_and_services(cloud: LocalCloud) -> None:
     assert "sagemaker" in health["services"]
 
 
+def test_the_price_list_is_there_and_empty(cloud: LocalCloud) -> None:
+    """Whoever asks what something costs learns that nothing here has a price."""
+    answer = cloud.client("pricing").get_products(ServiceCode="AmazonSageMaker", Filters=[])
+    assert (answer["FormatVersion"], answer["PriceList"]) == ("aws_v1", [])
+    with pytest.raises(botocore.exceptions.ClientError, match="UnknownOperationException"):
+        cloud.client("pricing").describe_services()
+
+
 @pytest.mark.parametrize("path", ["/moto-api/", "/moto-api/data.json", "/moto-api/reset", "/moto-api"])
 def test_motos_control_route_is_closed(cloud: LocalCloud, path: str) -> None:
     """It would list secret keys and could wipe everything."""

@@ -252,6 +252,24 @@ def test_a_configuration_that_exists_is_used(aws: FakeAws, endpoint: FakeEndpoin
     assert TaskRun().of(operator())["operation"] == "create"
 
 
+def test_a_configuration_that_is_deleted_meanwhile_is_made_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Somebody cleans up between the refusal to make it twice and its new tags."""
+    exists = AwsSays("ValidationException", 'Cannot create already existing endpoint configuration "arn:…".')
+    refusals = iter([exists])
+
+    def make(**_: Any) -> dict[str, Any]:
+        for refusal in refusals:
+            raise refusal
+        return {"EndpointConfigArn": CONFIG_ARN}
+
+    aws.on("CreateEndpointConfig", make)
+    gone = AwsSays("ValidationException", 'Could not find endpoint configuration "arn:…".')
+    aws.on("DescribeEndpointConfig", gone)
+    assert TaskRun().of(operator())["operation"] == "create"
+    first, second = aws.asked("CreateEndpointConfig")
+    assert first == second
+
+
 def test_a_missing_model_is_no_reason_to_look_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """A refusal that no second look cures fails the task at once."""
     aws.on("CreateEndpointConfig", AwsSays("ValidationException", 'Could not find model "arn:…".'))
