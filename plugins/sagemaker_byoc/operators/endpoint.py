@@ -48,10 +48,11 @@ class CreateEndpointOperator(BaseOperator):
     place of a newer one. ``execution_timeout`` bounds all waits together.
 
     Runs that deploy to one endpoint, of whatever DAGs, queue up behind each other: each has the endpoint to itself
-    until ``InvokeSmokeTestOperator`` has judged, until it is skipped or fails for good here, or until the DAG run is
-    over. Of those who wait, the one with the newest data comes first, so that older ones are skipped then. The queue
-    consists of endpoint configurations named ``…-claim-<number>`` and ``…-wait-…``, which cost nothing and deploy
-    nothing; the last claim of each endpoint is kept. The tasks of one run do not keep each other out.
+    until ``InvokeSmokeTestOperator`` has passed its model or put the earlier one back, until it is skipped or fails for
+    good here, or until the DAG run is over. Of those who wait, the one with the newest data comes first, so that older
+    ones are skipped then. The queue consists of endpoint configurations named ``…-claim-<number>`` and ``…-wait-…``,
+    which cost nothing and deploy nothing; the last claim of each endpoint is kept. The tasks of one run do not keep
+    each other out.
 
     Nothing is stopped when the task is killed: AWS has no call that ends an update.
 

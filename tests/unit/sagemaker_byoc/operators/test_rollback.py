@@ -7,11 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 
+from sagemaker_byoc.claim import claim_name, run_key
 from sagemaker_byoc.errors import EndpointSupersededError, SmokeTestError
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_configs import BEGIN, FakeConfigs
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.task_run import TaskRun
 
@@ -155,9 +157,77 @@ def test_a_restored_model_that_is_busy_is_told_and_the_story_kept(aws: FakeAws, 
 
     aws.on("InvokeEndpoint", invoke)
     with pytest.raises(
-        AirflowFailException, match=r"(?s)out of order.*Live now: old .*does not answer.*ServiceUnavailable"
+        AirflowFailException, match=r"(?s)out of order.*Live now: old .*could not be asked.*ServiceUnavailable"
     ):
         TaskRun().of(operator())
+
+
+def judge(features: Any, label: Any, prediction: Any) -> bool:
+    """Fail as a checker; the tests name it by its import path."""
+    raise ZeroDivisionError
+
+
+FORBIDDEN = AwsSays("AccessDenied", "not authorized to perform s3:GetObject", 403)
+WITHOUT_VERDICT = [
+    ({}, {"records": "/no/such/file"}, "records: got '/no/such/file'"),
+    ({"GetObject": FORBIDDEN}, {"records": "s3://bucket/test.csv"}, "records: got|s3:GetObject"),
+    ({}, {"checker": "no_such_module.judge"}, "checker: got 'no_such_module.judge'"),
+    ({}, {"checker": f"{__name__}.judge"}, "ZeroDivisionError"),
+    ({"InvokeEndpoint": AwsSays("ValidationError", "Variant of account not found.")}, {}, "not found"),
+    ({"PutObject": FORBIDDEN}, {"report_uri": "s3://bucket/report.json", "minimum_accuracy": 0}, "report_uri: got"),
+    ({}, {"maximum_latency_ms": "soon"}, "maximum_latency_ms: got 'soon'"),
+]
+
+
+@pytest.mark.parametrize(("answers", "changes", "message"), WITHOUT_VERDICT)
+def test_a_test_without_a_verdict_is_rolled_back(
+    aws: FakeAws, endpoint: FakeEndpoint, answers: dict[str, AwsSays], changes: dict[str, Any], message: str
+) -> None:
+    """Its model would serve untested; the message says what kept the test from its end, and what is live."""
+    for operation, reply in answers.items():
+        aws.on(operation, reply)
+    with pytest.raises(AirflowFailException, match=rf"(?s)no verdict: .*({message}).*Live now: old \(InService\)"):
+        TaskRun().of(operator(**changes))
+    assert aws.asked("UpdateEndpoint") == [{"EndpointName": "iris", "EndpointConfigName": "old"}]
+    assert [verdict[:27] for verdict in verdicts(aws)] == ["failed: The test came to no"]
+
+
+def test_a_test_that_takes_too_long_is_rolled_back_on_its_last_try(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Before, the next try may be quicker."""
+
+    def invoke(**_: Any) -> dict[str, Any]:
+        raise AirflowTaskTimeout("Timeout")
+
+    aws.on("InvokeEndpoint", invoke)
+    with pytest.raises(AirflowTaskTimeout):
+        TaskRun(try_number=2, max_tries=2).of(operator())
+    assert changes_of(aws) == []
+    with pytest.raises(AirflowFailException, match=r"(?s)no verdict: .*Timeout.*Live now: old"):
+        TaskRun(try_number=3, max_tries=2).of(operator())
+    assert changes_of(aws) == ["UpdateEndpoint"]
+
+
+def test_the_endpoint_is_given_back_only_after_the_rollback(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Another run would take a model that nobody has tested for its way back."""
+    aws.date = BEGIN
+    configs, run = FakeConfigs(aws), TaskRun()
+    key = run_key("retrain", run.run_id)
+    configs.create(EndpointConfigName=claim_name("iris", 1), Tags=[{"Key": "claim_holder", "Value": key}])
+    configs.create(EndpointConfigName="new")
+    configs.create(EndpointConfigName="old")
+    with pytest.raises(AirflowFailException, match="rollback is off"):
+        run.of(operator(rollback=False))
+    assert configs.claims() == [key]
+    with pytest.raises(AirflowFailException, match="Live now: old"):
+        run.of(operator())
+    assert configs.claims() == []
+
+
+def test_another_try_goes_on_although_the_records_are_gone(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """What an earlier try began needs none."""
+    endpoint.exists("Updating", "new", pending="old")
+    with pytest.raises(TaskDeferred):
+        operator(records="/no/such/file").execute(TaskRun(try_number=2).context)
 
 
 def test_a_passing_fault_rolls_nothing_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:
