@@ -300,6 +300,43 @@ def test_a_way_back_that_fails_is_told_with_what_failed_first(aws: FakeAws, endp
         TaskRun().of(operator())
 
 
+REFUSED_FOR_NOW = [
+    ("UpdateEndpoint", "out of order.*way back failed: .*quota.*Live now: new"),
+    (
+        "DescribeEndpoint",
+        "no verdict.*quota.*way back failed: .*quota.*What is live now could not be looked up: .*quota",
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "message"), REFUSED_FOR_NOW)
+def test_a_way_back_that_is_refused_for_now_is_told_with_what_failed_first_on_the_last_try(
+    aws: FakeAws, endpoint: FakeEndpoint, operation: str, message: str
+) -> None:
+    """Before, the next try tests again and goes back then; the last one is where a person looks."""
+
+    def invoke(**_: Any) -> dict[str, Any]:
+        aws.on(operation, AwsSays("ResourceLimitExceeded", "The account-level quota is used up."))
+        raise CRASH
+
+    aws.on("InvokeEndpoint", invoke)
+    with pytest.raises(Exception, match="quota") as passing:
+        TaskRun(try_number=2, max_tries=2).of(operator())
+    assert not isinstance(passing.value, AirflowFailException)
+    endpoint = FakeEndpoint(aws)
+    endpoint.exists("InService", "new")
+    with pytest.raises(AirflowFailException, match=f"(?s){message}"):
+        TaskRun(try_number=3, max_tries=2).of(operator())
+
+
+def test_a_fault_that_outlasts_the_tries_is_rolled_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A model that does not answer on any try is as bad as one that answers wrongly."""
+    aws.on("InvokeEndpoint", AwsSays("ServiceUnavailable", "try again", 503))
+    with pytest.raises(AirflowFailException, match=r"(?s)no verdict: .*try again.*Live now: old \(InService\)"):
+        TaskRun(try_number=3, max_tries=2).of(operator())
+    assert changes_of(aws) == ["UpdateEndpoint"]
+
+
 def test_a_note_that_fails_stops_nothing(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """The endpoint matters more than what is written about it."""
     aws.on("AddTags", AwsSays("AccessDeniedException", "not authorized to perform sagemaker:AddTags"))
