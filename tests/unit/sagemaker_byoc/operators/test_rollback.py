@@ -369,6 +369,20 @@ def test_another_try_waits_for_the_rollback_that_is_under_way(aws: FakeAws, endp
     assert changes_of(aws) == []
 
 
+@pytest.mark.parametrize("records", ["/no/such/file", "s3://bucket/test.csv"])
+def test_a_rollback_comes_to_its_end_although_the_records_are_gone(
+    aws: FakeAws, endpoint: FakeEndpoint, records: str
+) -> None:
+    """The story and the look whether the old model took are worth more than its answers."""
+    with pytest.raises(TaskDeferred) as deferral:
+        operator().execute(TaskRun().context)
+    aws.on("GetObject", AwsSays("SlowDown", "busy", 503))
+    endpoint.exists("InService", "old")
+    message = r"(?s)accuracy 0.500.*Live now: old \(InService\).*could not be asked the test's records"
+    with pytest.raises(AirflowFailException, match=message):
+        operator(records=records).execute_complete(TaskRun().context, {"look": None}, **(deferral.value.kwargs or {}))
+
+
 def test_a_wait_that_broke_off_tells_what_failed_first(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """The trigger gives up only where no further look would succeed."""
     with pytest.raises(TaskDeferred) as deferral:
