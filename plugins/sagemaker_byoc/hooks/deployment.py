@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Deployment", "DeploymentPlan", "ensure_config"]
 
+_RETAIN = ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties")
+
 
 @dataclass(frozen=True)
 class DeploymentPlan:
@@ -159,6 +161,7 @@ class Deployment:
             "operation": step.value,
             "restore_point": point.as_json() if point else None,
             **({"candidate": plan.candidate.as_json()} if plan.candidate else {}),
+            **({"retain": retained} if (retained := _retained(plan)) else {}),
         }
 
     def _previous(self, plan: DeploymentPlan, step: Step, look: EndpointLook | None) -> str | None:
@@ -221,6 +224,12 @@ def ensure_config(
     told = _tagged(tags, {SMOKE_TEST: verdict})
     if not configs.ensure({**config, "Tags": told if verdict else tags}):
         configs.tag(str(config["EndpointConfigName"]), told)
+
+
+def _retained(plan: DeploymentPlan) -> dict[str, Any]:
+    """Return what the user has said about the size of the fleet, so that the way back does not undo a scaling."""
+    update = plan.candidate.promotion if plan.candidate else plan.update
+    return {name: update[name] for name in _RETAIN if name in update}
 
 
 def _refuse(update_config: Mapping[str, Any], names: Mapping[str, str]) -> None:

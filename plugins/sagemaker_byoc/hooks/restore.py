@@ -79,14 +79,14 @@ class Restoration:
             return self._result(look, LEFT)
         if step is RestoreStep.FAILED:
             raise RestoreError(self._failure(look))
-        self._do(step)
+        self._do(step, look)
         return None
 
     def look(self) -> EndpointLook | None:
         """Look at the endpoint."""
         return self._hook.look(self.goal.endpoint_name)
 
-    def _do(self, step: RestoreStep) -> None:
+    def _do(self, step: RestoreStep, look: EndpointLook | None) -> None:
         if step is RestoreStep.WAIT:
             return
         # before a deletion, too: what could not be created again must not be deleted
@@ -96,8 +96,13 @@ class Restoration:
         if step is RestoreStep.DELETE:
             self._hook.delete(name)
             return
-        creates = step is RestoreStep.CREATE
-        if self._hook.create({**request, "Tags": self._tags}) if creates else self._hook.update(request):
+        if step is RestoreStep.CREATE:
+            taken = self._hook.create({**request, "Tags": self._tags})
+        else:
+            # of a fleet that does not serve as it should, the size says nothing
+            serves = look is not None and look.status == "InService"
+            taken = self._hook.update({**request, **(self.goal.retain if serves else {})})
+        if taken:
             self.sent = step.value
 
     def _make_again(self) -> None:

@@ -63,7 +63,8 @@ class CreateEndpointOperator(BaseOperator):
     "restore_point"}``, the operation being ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none``
     (it is live already). The restore point is ``{"config": CreateEndpointConfig request, "models": [CreateModel
     requests]}``, from which the previous configuration can be made again after somebody has deleted it; None when
-    nothing was live before. It holds the models' ``Environment``, which whoever may read the XCom then sees.
+    nothing was live before. It holds the models' ``Environment``, which whoever may read the XCom then sees. With
+    ``RetainAllVariantProperties`` there is ``"retain"``, the members of UpdateEndpoint that a rollback sends, too.
 
     With ``strategy="candidate"`` the configuration holds the live variants as they are now, and the new ones beside
     them as ``<VariantName>-candidate`` with weight 0. The result then also has ``"candidate": {"variants": {final name:

@@ -75,6 +75,7 @@ def test_an_existing_endpoint_is_updated(aws: FakeAws, endpoint: FakeEndpoint) -
         "RetainAllVariantProperties": True,
     }
     assert (result["operation"], result["previous_endpoint_config_name"]) == ("update", "old")
+    assert result["retain"] == {"RetainAllVariantProperties": True}
 
 
 def test_the_restore_point_makes_both_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:

@@ -120,6 +120,14 @@ def test_a_bad_deployment_is_rolled_back(aws: FakeAws, endpoint: FakeEndpoint, d
     ]
 
 
+def test_a_fleet_that_was_scaled_keeps_its_size(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Ten instances that serve do not become the one of the old configuration."""
+    retain = {"RetainAllVariantProperties": True}
+    with pytest.raises(AirflowFailException, match=LIVE_AGAIN):
+        TaskRun().of(operator(deployment={**DEPLOYED, "retain": retain}))
+    assert aws.asked("UpdateEndpoint") == [{"EndpointName": "iris", "EndpointConfigName": "old", **retain}]
+
+
 CRASH = AwsSays("ModelError", "Received server error", 424, OriginalStatusCode=500, OriginalMessage="out of order")
 BAD_ANSWERS = [
     (CRASH, {}, "status 500: out of order"),
