@@ -72,7 +72,8 @@ def next_restore_step(look: EndpointLook | None, goal: RestoreGoal, *, sent: boo
     if sent:
         return RestoreStep.FAILED
     # A failed endpoint can only be deleted. One that is out of service serves nothing either, and cannot be updated to
-    # the configuration that it has.
+    # the configuration that it has. Guess: a mix of old and new instances (UpdateRollbackFailed) can, since that is how
+    # it becomes whole; it is never deleted, since it serves.
     if look.status == "Failed" or (look.status == "OutOfService" and look.live_config == goal.config_name):
         return RestoreStep.DELETE
     return RestoreStep.UPDATE

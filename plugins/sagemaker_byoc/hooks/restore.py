@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RestoreError
-from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.hooks.endpoint import EndpointHook, mix_explained
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.model import ModelHook
 from sagemaker_byoc.hooks.restore_point import take_restore_point
@@ -67,6 +67,7 @@ class Restoration:
             alone); None when one has to call again after the endpoint has settled
         :raises NoWayBackError: there is nothing to go back to
         :raises RestoreError: the endpoint did not take the configuration
+        :raises EndpointRollbackFailedError: it serves a mix that AWS does not let become whole
         """
         look = self.look()
         if is_on_its_way(look, self.goal):
@@ -101,7 +102,8 @@ class Restoration:
         else:
             # of a fleet that does not serve as it should, the size says nothing
             serves = look is not None and look.status == "InService"
-            taken = self._hook.update({**request, **(self.goal.retain if serves else {})})
+            with mix_explained(look, self.goal.config_name):
+                taken = self._hook.update({**request, **(self.goal.retain if serves else {})})
         if taken:
             self.sent = step.value
 

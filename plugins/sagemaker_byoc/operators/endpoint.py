@@ -85,8 +85,9 @@ class CreateEndpointOperator(BaseOperator):
         UTC (templated). None is the begin of the run's data interval, else its logical date. It is kept as the tag
         ``data_date`` of the configuration, and a live configuration without that tag is never the newer one
     :param deploy_older: deploy even if the live model was trained on later data (templated)
-    :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, and create it
-        again. Such an endpoint serves nothing; its logs are kept
+    :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, or OutOfService
+        with this very configuration, to which AWS does not update it, and create it again. Such an endpoint serves
+        nothing; its logs are kept
     :param require_way_back: refuse to update an endpoint whose present configuration, or a model of it, was deleted
         (templated)
     :param strategy: ``direct`` replaces what is live. ``candidate`` puts the new variants beside the live ones, without

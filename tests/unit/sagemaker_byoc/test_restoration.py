@@ -27,6 +27,7 @@ STEPS = [
     ("OutOfService", "old", RestoreStep.DELETE, RestoreStep.FAILED),
     ("OutOfService", "third", RestoreStep.LEAVE, RestoreStep.LEAVE),
     ("UpdateRollbackFailed", "new", RestoreStep.UPDATE, RestoreStep.FAILED),
+    ("UpdateRollbackFailed", "old", RestoreStep.UPDATE, RestoreStep.FAILED),
 ]
 
 

@@ -107,6 +107,17 @@ def test_an_endpoint_that_cannot_be_updated_is_replaced(
     assert changes_of(aws) == ["DeleteEndpoint", "CreateEndpoint"]
 
 
+def test_a_mix_that_aws_does_not_heal_is_told_with_what_to_do(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """It serves, so that nobody but a person may delete it."""
+    endpoint.exists("UpdateRollbackFailed", "old")
+    assert TaskRun().of(operator())["operation"] == "update"
+    endpoint.exists("UpdateRollbackFailed", "old")
+    aws.on("UpdateEndpoint", AwsSays("ValidationException", "Cannot update to what it has."))
+    with pytest.raises(AirflowFailException, match=r"a mix of old .*what it has.*delete the endpoint"):
+        TaskRun().of(operator())
+    assert aws.asked("DeleteEndpoint") == []
+
+
 def test_nothing_is_deleted_that_could_not_be_created_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """Without a restore point, and without the configuration."""
     endpoint.exists("Failed", "new")
