@@ -19,7 +19,6 @@ from sagemaker_byoc.hooks.restore import LEFT, Restoration
 from sagemaker_byoc.operators.restore import restore
 from sagemaker_byoc.request import as_flag
 from sagemaker_byoc.retry import is_permanent
-from sagemaker_byoc.run import tag_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,11 +84,7 @@ class Rollback:
 
     def note(self, verdict: str) -> None:
         """Keep how the test ended as a tag of the configuration; a failure to do so is only logged."""
-        tags = [{"Key": SMOKE_TEST, "Value": tag_value(verdict)}]
-        try:
-            EndpointConfigHook(self._connection).tag(self._deployed.config_name, tags)
-        except Exception as error:  # noqa: BLE001 - the endpoint matters more than what is written about it
-            self._operator.log.warning("The test's end could not be noted on the configuration: %s", error)
+        EndpointConfigHook(self._connection).note(self._deployed.config_name, verdict)
 
     def note_failure(self, failure: str) -> None:
         """Keep what the test found, without its table."""
