@@ -35,7 +35,8 @@ and back at the first sign of failures.
 **Failures**: a training job that failed or was stopped fails `wait_for_training` for good, with the reason; clear
 `create_training_job` to train again. Faults of the platform are retried by SageMaker within the job. A deployment whose
 earlier model could not be put back is refused. Whatever goes wrong after that, the earlier model serves in the end, and
-the failed task says what is live; `sagemaker_restore` goes back by hand.
+the failed task says what is live; only a shift of traffic that breaks off, by a person or for want of a permission,
+leaves the traffic where it is; `sagemaker_restore` goes back by hand.
 
 **Settings** are in the Airflow Variable `sagemaker_retrain`, a JSON object with `region_name`, `bucket`, `data_prefix`,
 `smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project`, `endpoint_name` and, if there is a
