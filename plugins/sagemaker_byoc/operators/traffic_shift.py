@@ -225,7 +225,7 @@ class ShiftTrafficOperator(BaseOperator):
         try:
             story, put_back = self._put_back(context, deployed, failure, sent)
         except Exception as error:
-            if not is_permanent(error):
+            if not (is_permanent(error) or RunIdentity.of(context).is_last_try):
                 raise
             story = f"The way back failed: {error}"
         raise TrafficShiftError(f"{failure}\n{story} {self._live_now(deployed)}", put_back=put_back)
@@ -243,7 +243,11 @@ class ShiftTrafficOperator(BaseOperator):
         return "The endpoint has its earlier configuration back.", True
 
     def _live_now(self, deployed: Deployed) -> str:
-        look = EndpointHook(self._connection).look(deployed.endpoint_name)
+        """Say what is live; what failed before is worth more than a look that fails."""
+        try:
+            look = EndpointHook(self._connection).look(deployed.endpoint_name)
+        except Exception as error:  # noqa: BLE001 - see above
+            return f"What is live now could not be looked up: {error}"
         return f"Live now: {look.live_config} ({look.status})." if look else "Live now: nothing."
 
     @property
