@@ -8,8 +8,9 @@ endpoint and, if another one than the last is wanted, the configuration to go ba
 | `list_configs` | lists the endpoint's last configurations with data, model, creation, run and test: see its log |
 | `restore_endpoint` | puts the chosen one back, and waits until it is live |
 
-**Without a configuration** it goes back to what the live one replaced; one whose smoke test failed is passed over. To
-choose, trigger with *Restore* off, read the table in the log of `list_configs`, and trigger again with the name.
+**Without a configuration** it goes back to what the live one replaced, or if that is not known to the newest one that
+passed its smoke test; one that failed it, or that AWS could not make live, is passed over. To choose, trigger with
+*Restore* off, read the table in the log of `list_configs`, and trigger again with the name.
 
 **What if** models or configuration were deleted: then the task says which, and changes nothing. An endpoint that was
 deleted or is Failed is created again.

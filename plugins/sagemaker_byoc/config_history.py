@@ -22,7 +22,10 @@ ENDPOINT = "endpoint"
 REPLACED = "replaced_config"
 """Tag: the configuration that was live when this one was deployed; empty when there was none."""
 SMOKE_TEST = "smoke_test"
-"""Tag: how the last smoke test of this configuration ended, ``passed`` or ``failed: <why>``."""
+"""Tag: how the last smoke test of this configuration ended, ``passed`` or ``failed: <why>``.
+
+One that AWS could not make live has failed without a test.
+"""
 PASSED, FAILED = "passed", "failed"
 
 
@@ -58,8 +61,13 @@ class KnownConfig:
 
     @property
     def failed(self) -> bool:
-        """Say whether its smoke test failed."""
+        """Say whether its smoke test failed, or it never became live."""
         return self.smoke_test.startswith(FAILED)
+
+    @property
+    def passed(self) -> bool:
+        """Say whether it was live and passed its smoke test."""
+        return self.smoke_test == PASSED
 
     def as_json(self) -> dict[str, Any]:
         """Return it as an XCom holds it."""
@@ -69,18 +77,20 @@ class KnownConfig:
 def before(live: str | None, known: Sequence[KnownConfig]) -> str | None:
     """Return the configuration to go back to: what the live one replaced, else the newest one made before it.
 
-    One whose smoke test failed is passed over.
+    Where the choice is by age, those that passed a smoke test come first: the tags of others do not tell whether they
+    were ever live. One that failed is passed over.
 
     :param live: the live configuration; None when the endpoint does not exist
     :param known: newest first
     """
-    good = {config.name: config for config in known if not config.failed and config.name != live}
+    good = [config for config in known if not config.failed and config.name != live]
     now = next((config for config in known if config.name == live), None)
-    if now is None:
-        return next(iter(good), None)
-    if now.replaced in good:
-        return now.replaced
-    return next((name for name, config in good.items() if config.created < now.created), None)
+    if now is not None:
+        if any(config.name == now.replaced for config in good):
+            return now.replaced
+        good = [config for config in good if config.created < now.created]
+    best = next((config for config in good if config.passed), None) or next(iter(good), None)
+    return best.name if best else None
 
 
 def table(known: Sequence[KnownConfig], live: str | None) -> str:

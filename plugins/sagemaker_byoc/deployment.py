@@ -42,6 +42,9 @@ def next_step(look: EndpointLook | None, requested_config: str) -> Step:
     if look.status == "Failed":
         # "DeleteEndpoint is the only operation that can be performed on a failed endpoint" (DescribeEndpoint).
         return Step.DELETE
+    if look.status == "OutOfService" and look.live_config == requested_config:
+        # It serves nothing, and UpdateEndpoint wants another configuration than the one it has.
+        return Step.DELETE
     if look.status in ("Creating", "Updating") and look.target_config == requested_config:
         return Step.ADOPT
     if look.changing:

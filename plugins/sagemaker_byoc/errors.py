@@ -20,8 +20,9 @@
     ├── NoWayBackError               what an endpoint serves, or served, could not be made again
     ├── RestoreError                 the endpoint could not be given back what it served before
     ├── LeftoverError                something that may go could not be deleted: the next run finds it
-    ├── SmokeTestError               the endpoint does not answer, or not well enough
-    ├── TrafficShiftError            the candidate missed a limit under traffic, and has lost it
+    ├── ProofError                   a model that was deployed has not proven itself
+    │   ├── SmokeTestError               the endpoint does not answer, or not well enough
+    │   └── TrafficShiftError            the candidate missed a limit under traffic, and has lost it
     └── CheckerError                 the smoke test's own checker failed, which says nothing about the endpoint
 
 Owns the texts' form, not the facts in them. Knows neither Airflow nor boto3. Every error survives pickling,
@@ -47,6 +48,7 @@ __all__ = [
     "JobMismatchError",
     "LeftoverError",
     "NoWayBackError",
+    "ProofError",
     "RequestError",
     "RestoreError",
     "SageMakerByocError",
@@ -169,11 +171,22 @@ class LeftoverError(SageMakerByocError):
     permanent = False
 
 
-class SmokeTestError(SageMakerByocError):
+class ProofError(SageMakerByocError):
+    """A model that was deployed has not proven itself.
+
+    :param put_back: the endpoint has what it served before again, or a later deployment's
+    """
+
+    def __init__(self, message: str, *, put_back: bool = False) -> None:
+        super().__init__(message)
+        self.put_back = put_back
+
+
+class SmokeTestError(ProofError):
     """The endpoint's answers are wrong, too slow, not readable or not there."""
 
 
-class TrafficShiftError(SageMakerByocError):
+class TrafficShiftError(ProofError):
     """The candidate failed too many requests, or was too slow, when clients asked it."""
 
 

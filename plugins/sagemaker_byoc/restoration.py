@@ -5,7 +5,7 @@ Owns these decisions and makes no call, so that each can be tried on every state
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.restore_point import RestorePoint, read_mapping
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sagemaker_byoc.endpoint_status import EndpointLook
 
 __all__ = ["Deployed", "RestoreGoal", "RestoreStep", "is_on_its_way", "next_restore_step"]
@@ -36,11 +38,13 @@ class RestoreGoal:
     """What an endpoint shall serve again.
 
     :param replaced_config: the configuration that may be taken away for it; None for whichever is live
+    :param retain: members of UpdateEndpoint by which variants keep their size, for an endpoint that is in service
     """
 
     endpoint_name: str
     config_name: str
     replaced_config: str | None = None
+    retain: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields, so that a task can carry them through a wait."""
@@ -68,7 +72,8 @@ def next_restore_step(look: EndpointLook | None, goal: RestoreGoal, *, sent: boo
     if sent:
         return RestoreStep.FAILED
     # A failed endpoint can only be deleted. One that is out of service serves nothing either, and cannot be updated to
-    # the configuration that it has.
+    # the configuration that it has. Guess: a mix of old and new instances (UpdateRollbackFailed) can, since that is how
+    # it becomes whole; it is never deleted, since it serves.
     if look.status == "Failed" or (look.status == "OutOfService" and look.live_config == goal.config_name):
         return RestoreStep.DELETE
     return RestoreStep.UPDATE
@@ -90,6 +95,7 @@ class Deployed:
     :param operation: the operator's word for what it did
     :param point: from which the previous configuration can be made again
     :param candidate: what stands beside the earlier model; None when it was replaced
+    :param retain: members of UpdateEndpoint by which variants kept their size, and shall on the way back
     """
 
     endpoint_name: str
@@ -98,6 +104,7 @@ class Deployed:
     operation: str = ""
     point: RestorePoint | None = None
     candidate: Candidate | None = None
+    retain: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, given: Any) -> Deployed | None:
@@ -118,6 +125,7 @@ class Deployed:
             operation=str(found.get("operation", "")),
             point=RestorePoint.of(found.get("restore_point"), "deployment.restore_point"),
             candidate=Candidate.of(found.get("candidate")),
+            retain=read_mapping(found.get("retain"), "deployment.retain") or {},
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -128,6 +136,7 @@ class Deployed:
             "previous_endpoint_config_name": self.previous_config,
             "operation": self.operation,
             "candidate": self.candidate.as_json() if self.candidate else None,
+            "retain": dict(self.retain),
         }
 
     @property
@@ -135,4 +144,4 @@ class Deployed:
         """Return what to restore when the deployment turns out bad; None when nothing was live before."""
         if self.previous_config is None:
             return None
-        return RestoreGoal(self.endpoint_name, self.previous_config, self.config_name)
+        return RestoreGoal(self.endpoint_name, self.previous_config, self.config_name, self.retain)

@@ -71,6 +71,11 @@ class RunIdentity:
         """Return the text that is the same for all automatic tries of this task and different for any other."""
         return "\n".join([self.dag_id, self.run_id, self.task_id, str(self.map_index), str(self.max_tries)])
 
+    @property
+    def is_last_try(self) -> bool:
+        """Say whether Airflow will not try again by itself if this try fails."""
+        return self.try_number > self.max_tries
+
     def earlier_generations(self) -> list[RunIdentity]:
         """Return what this task may have been before a person cleared it; nothing on a first try.
 

@@ -27,20 +27,24 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def context(wait_for_endpoint: str | None) -> Any:
-    """Make the context of a task that can ask for the state of another."""
-    states = {"run": {"wait_for_endpoint": wait_for_endpoint}}
-    ti = SimpleNamespace(dag_id="sagemaker_retrain", run_id="run", get_task_states=lambda **_: states)
-    return {"ti": ti}
+def context(wait_for_endpoint: str | None, smoke_test: str | None = None) -> Any:
+    """Make the context of a task that can ask for the states of others."""
+    states = {"wait_for_endpoint": wait_for_endpoint, "smoke_test": smoke_test}
+
+    def get_task_states(*, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, Any]:
+        assert dag_id == "sagemaker_retrain"
+        return {run_id: {task_id: states[task_id] for task_id in task_ids} for run_id in run_ids}
+
+    return {"ti": SimpleNamespace(dag_id="sagemaker_retrain", run_id="run", get_task_states=get_task_states)}
 
 
-def test_the_earlier_model_is_brought_back_behind_the_wait() -> None:
-    """When the wait fails, and beside the smoke test, which brings it back itself."""
+def test_the_earlier_model_is_brought_back_behind_the_wait_and_the_test() -> None:
+    """The smoke test brings it back itself; what kept it from that must not leave a bad model live."""
     dag = load("sagemaker_retrain").dag
     restore, smoke_test = dag.get_task("restore_endpoint"), dag.get_task("smoke_test")
-    assert restore.upstream_task_ids >= {"wait_for_endpoint"}
+    assert restore.upstream_task_ids >= {"wait_for_endpoint", "smoke_test"}
     assert restore.trigger_rule == "one_failed"
-    assert smoke_test.downstream_task_ids == {"shift_traffic"}
+    assert smoke_test.downstream_task_ids == {"shift_traffic", "restore_endpoint"}
     assert not restore.downstream_task_ids
     assert restore.deployment == smoke_test.deployment == dag.get_task("create_endpoint").output
 
@@ -53,9 +57,10 @@ def test_a_failure_before_the_deployment_brings_nothing_back(state: str | None) 
         module.skip_unless_deployment_failed(context(state))
 
 
-def test_a_failed_wait_lets_the_task_run() -> None:
+@pytest.mark.parametrize(("wait", "test"), [("failed", "upstream_failed"), ("success", "failed")])
+def test_a_failed_wait_or_test_lets_the_task_run(wait: str, test: str) -> None:
     """Nothing else does."""
-    load("sagemaker_retrain").skip_unless_deployment_failed(context("failed"))
+    load("sagemaker_retrain").skip_unless_deployment_failed(context(wait, test))
 
 
 def test_a_restoration_by_hand_asks_only_for_a_form() -> None:

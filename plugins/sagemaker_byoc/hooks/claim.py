@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Holder, Queue, Standing, name_filter
-from sagemaker_byoc.errors import EndpointClaimError
+from sagemaker_byoc.errors import EndpointClaimError, ProofError
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.task_state import run_is_running, this_airflow
 from sagemaker_byoc.hooks.watched import PAGE_SIZE, answered_at
-from sagemaker_byoc.retry import aws_code, is_permanent
+from sagemaker_byoc.retry import aws_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -156,18 +156,19 @@ def holder_of(run: RunIdentity) -> Holder:
 def held_until_tested(
     connection: AwsConnection, run: RunIdentity, endpoint_name: str | None, *, goes_on: bool = False
 ) -> Iterator[None]:
-    """Give the run's claim on the endpoint back when the block ends for good; a run without one is left alone.
+    """Give the run's claim on the endpoint back when its model is proven, or gone; a run without one is left alone.
 
-    A failure that is worth a retry keeps the claim for it.
+    After any other end the endpoint may serve a model that nobody has tested, which the next run would take for its way
+    back: the claim is kept for a retry, and for what else the run does about it, until the run is over.
 
     :param goes_on: another task of the run needs the claim after a success
     """
-    is_over = not goes_on
+    is_over = False
     try:
         yield
-    except BaseException as error:
-        # A deferral and a killed task are no Exception: the task goes on.
-        is_over = isinstance(error, Exception) and is_permanent(error)
+        is_over = not goes_on
+    except ProofError as error:
+        is_over = error.put_back
         raise
     finally:
         if is_over and endpoint_name:

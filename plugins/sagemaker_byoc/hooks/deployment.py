@@ -14,7 +14,7 @@ from sagemaker_byoc.deployment import Step, data_date, fill_in_variants, is_olde
 from sagemaker_byoc.errors import EndpointFailedError, NoWayBackError, RequestError
 from sagemaker_byoc.guardrail import check_guardrails
 from sagemaker_byoc.hooks.candidate import plan_beside
-from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.hooks.endpoint import EndpointHook, mix_explained
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.restore_point import take_restore_point
 from sagemaker_byoc.naming import content_name
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sagemaker_byoc.run import RunIdentity
 
 __all__ = ["Deployment", "DeploymentPlan", "ensure_config"]
+
+_RETAIN = ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Deployment:
     """A plan on its way.
 
     :param run: whose deployment it is, so that a retry knows its own again
-    :param replace_failed: delete an endpoint that is Failed, to create it again
+    :param replace_failed: delete an endpoint that serves nothing and cannot be updated, to create it again
     :param require_way_back: do not replace what could not be put back
     :param beside: stand beside the live model, if there is one, instead of replacing it
     """
@@ -137,7 +139,7 @@ class Deployment:
 
         :return: the result when the configuration is live or on its way; None when one has to look again after a
             pause
-        :raises EndpointFailedError: the endpoint is Failed and must not be replaced
+        :raises EndpointFailedError: the endpoint serves nothing, cannot be updated and must not be replaced
         :raises NoWayBackError: what it serves could not be put back, and nothing was changed
         """
         plan = plan_beside(self._connection, self._plan, look) if self._beside else self._plan
@@ -150,7 +152,9 @@ class Deployment:
         # an endpoint that serves nothing loses nothing
         needed = step is Step.UPDATE and look is not None and look.status != "OutOfService" and self._require_way_back
         point = self._way_back(previous, needed=needed) if previous else None
-        if not self._do(plan, step, previous):
+        with mix_explained(look, plan.config_name):
+            done = self._do(plan, step, previous)
+        if not done:
             return None
         return {
             "endpoint_name": plan.endpoint_name,
@@ -159,6 +163,7 @@ class Deployment:
             "operation": step.value,
             "restore_point": point.as_json() if point else None,
             **({"candidate": plan.candidate.as_json()} if plan.candidate else {}),
+            **({"retain": retained} if (retained := _retained(plan)) else {}),
         }
 
     def _previous(self, plan: DeploymentPlan, step: Step, look: EndpointLook | None) -> str | None:
@@ -198,12 +203,14 @@ class Deployment:
         return True
 
     def _delete_failed(self, look: EndpointLook | None) -> None:
-        reason = look.failure_reason if look is not None else ""
-        name = self._plan.endpoint_name
+        name, status, reason = self._plan.endpoint_name, "gone", ""
+        if look is not None:
+            status, reason = look.status, look.failure_reason
         if not self._replace_failed:
+            allows = "nothing but DeleteEndpoint then" if status == "Failed" else "no update to what it has already"
             message = (
-                f"Endpoint {name} is Failed ({reason or 'no reason given'}), and AWS allows nothing but DeleteEndpoint "
-                "then. Delete it, or set replace_failed=True, and clear this task."
+                f"Endpoint {name} is {status} ({reason or 'no reason given'}), and AWS allows {allows}. Delete it, or "
+                "set replace_failed=True, and clear this task."
             )
             raise EndpointFailedError(message)
         self._hook.delete(name)
@@ -224,6 +231,12 @@ def ensure_config(
     if found and not configs.tag(str(config["EndpointConfigName"]), told):
         # Somebody who cleans up was faster; from the new tags on, it is known to be in use.
         configs.ensure(request)
+
+
+def _retained(plan: DeploymentPlan) -> dict[str, Any]:
+    """Return what the user has said about the size of the fleet, so that the way back does not undo a scaling."""
+    update = plan.candidate.promotion if plan.candidate else plan.update
+    return {name: update[name] for name in _RETAIN if name in update}
 
 
 def _refuse(update_config: Mapping[str, Any], names: Mapping[str, str]) -> None:

@@ -6,20 +6,23 @@ Knows nothing of tasks, deferral or templates.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.endpoint_status import EndpointLook
+from sagemaker_byoc.errors import EndpointRollbackFailedError
 from sagemaker_byoc.hooks.watched import PAGE_SIZE, Page, answered_at
+from sagemaker_byoc.retry import aws_code
 from sagemaker_byoc.traffic_shift import TrafficLook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.state_change import Kind
 
-__all__ = ["EndpointHook"]
+__all__ = ["EndpointHook", "mix_explained"]
 
 # The quote keeps "Could not find endpoint configuration" apart, which no second look cures.
 _ABSENT = 'Could not find endpoint "'
@@ -125,6 +128,27 @@ class EndpointHook:
                 return False
             raise
         return True
+
+
+@contextmanager
+def mix_explained(look: EndpointLook | None, config_name: str) -> Iterator[None]:
+    """Say what to do where AWS refuses to make a mix of old and new instances whole with the configuration it names.
+
+    :raises EndpointRollbackFailedError: it does not
+    """
+    try:
+        yield
+    except Exception as error:
+        if look is None or look.status != "UpdateRollbackFailed" or look.live_config != config_name:
+            raise
+        if aws_code(error) != "ValidationException":
+            raise
+        message = (
+            f"Endpoint {look.endpoint_name} serves a mix of {config_name} and what came after it, since AWS's own way "
+            f"back failed, and AWS does not update it to {config_name} again: {error} Deploy another configuration, or "
+            "delete the endpoint and clear this task, which then creates it with this one."
+        )
+        raise EndpointRollbackFailedError(message) from error
 
 
 def _says(error: Any, *beginnings: str) -> bool:

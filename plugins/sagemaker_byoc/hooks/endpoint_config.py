@@ -5,11 +5,13 @@ Owns every call about them. Decides nothing. Knows nothing of tasks, deferral or
 
 from __future__ import annotations
 
+import logging
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.config_history import ENDPOINT, KnownConfig
+from sagemaker_byoc.config_history import ENDPOINT, SMOKE_TEST, KnownConfig
 from sagemaker_byoc.restore_point import model_names
+from sagemaker_byoc.run import tag_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from sagemaker_byoc.hooks.connection import AwsConnection
 
 __all__ = ["EndpointConfigHook"]
+
+log = logging.getLogger(__name__)
 
 _ABSENT = 'Could not find endpoint configuration "'
 _EXISTS = 'Cannot create already existing endpoint configuration "'
@@ -86,6 +90,13 @@ class EndpointConfigHook:
             return False
         self._connection.client("sagemaker").add_tags(ResourceArn=config["EndpointConfigArn"], Tags=list(tags))
         return True
+
+    def note(self, config_name: str, verdict: str) -> None:
+        """Keep how a test or a deployment ended as a tag of the configuration; a failure to do so is only logged."""
+        try:
+            self.tag(config_name, [{"Key": SMOKE_TEST, "Value": tag_value(verdict)}])
+        except Exception as error:  # noqa: BLE001 - the endpoint matters more than what is written about it
+            log.warning("How it ended could not be noted on the configuration %s: %s", config_name, error)
 
     def created(self, config_name: str) -> datetime | None:
         """Return when an endpoint configuration was made; None when it does not exist any more."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RestoreError
-from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.hooks.endpoint import EndpointHook, mix_explained
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.model import ModelHook
 from sagemaker_byoc.hooks.restore_point import take_restore_point
@@ -67,6 +67,7 @@ class Restoration:
             alone); None when one has to call again after the endpoint has settled
         :raises NoWayBackError: there is nothing to go back to
         :raises RestoreError: the endpoint did not take the configuration
+        :raises EndpointRollbackFailedError: it serves a mix that AWS does not let become whole
         """
         look = self.look()
         if is_on_its_way(look, self.goal):
@@ -79,14 +80,14 @@ class Restoration:
             return self._result(look, LEFT)
         if step is RestoreStep.FAILED:
             raise RestoreError(self._failure(look))
-        self._do(step)
+        self._do(step, look)
         return None
 
     def look(self) -> EndpointLook | None:
         """Look at the endpoint."""
         return self._hook.look(self.goal.endpoint_name)
 
-    def _do(self, step: RestoreStep) -> None:
+    def _do(self, step: RestoreStep, look: EndpointLook | None) -> None:
         if step is RestoreStep.WAIT:
             return
         # before a deletion, too: what could not be created again must not be deleted
@@ -96,8 +97,14 @@ class Restoration:
         if step is RestoreStep.DELETE:
             self._hook.delete(name)
             return
-        creates = step is RestoreStep.CREATE
-        if self._hook.create({**request, "Tags": self._tags}) if creates else self._hook.update(request):
+        if step is RestoreStep.CREATE:
+            taken = self._hook.create({**request, "Tags": self._tags})
+        else:
+            # of a fleet that does not serve as it should, the size says nothing
+            serves = look is not None and look.status == "InService"
+            with mix_explained(look, self.goal.config_name):
+                taken = self._hook.update({**request, **(self.goal.retain if serves else {})})
+        if taken:
             self.sent = step.value
 
     def _make_again(self) -> None:

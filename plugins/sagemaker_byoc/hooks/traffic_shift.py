@@ -20,7 +20,6 @@ from sagemaker_byoc.hooks.deployment import ensure_config
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.endpoint_metric import EndpointMetricHook
-from sagemaker_byoc.run import tag_value
 from sagemaker_byoc.traffic_shift import Measured, ShiftStep, TrafficPlan, next_shift_step
 
 if TYPE_CHECKING:
@@ -191,11 +190,7 @@ class TrafficShift:
         return {BREACH: story}
 
     def _note(self, story: str) -> None:
-        try:
-            tags = [{"Key": SMOKE_TEST, "Value": tag_value(f"{_FAILED}{story}")}]
-            self._configs.tag(self._plan.combined, tags)
-        except Exception as error:  # noqa: BLE001 - the traffic matters more than what is written about it
-            self._log.warning("The verdict could not be noted on the configuration: %s", error)
+        self._configs.note(self._plan.combined, f"{_FAILED}{story}")
 
     def _result(self) -> dict[str, Any]:
         name, config_name = self._deployed.endpoint_name, self._plan.final

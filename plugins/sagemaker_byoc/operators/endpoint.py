@@ -48,10 +48,11 @@ class CreateEndpointOperator(BaseOperator):
     place of a newer one. ``execution_timeout`` bounds all waits together.
 
     Runs that deploy to one endpoint, of whatever DAGs, queue up behind each other: each has the endpoint to itself
-    until ``InvokeSmokeTestOperator`` has judged, until it is skipped or fails for good here, or until the DAG run is
-    over. Of those who wait, the one with the newest data comes first, so that older ones are skipped then. The queue
-    consists of endpoint configurations named ``…-claim-<number>`` and ``…-wait-…``, which cost nothing and deploy
-    nothing; the last claim of each endpoint is kept. The tasks of one run do not keep each other out.
+    until ``InvokeSmokeTestOperator`` has passed its model or put the earlier one back, until it is skipped or fails for
+    good here, or until the DAG run is over. Of those who wait, the one with the newest data comes first, so that older
+    ones are skipped then. The queue consists of endpoint configurations named ``…-claim-<number>`` and ``…-wait-…``,
+    which cost nothing and deploy nothing; the last claim of each endpoint is kept. The tasks of one run do not keep
+    each other out.
 
     Nothing is stopped when the task is killed: AWS has no call that ends an update.
 
@@ -62,7 +63,8 @@ class CreateEndpointOperator(BaseOperator):
     "restore_point"}``, the operation being ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none``
     (it is live already). The restore point is ``{"config": CreateEndpointConfig request, "models": [CreateModel
     requests]}``, from which the previous configuration can be made again after somebody has deleted it; None when
-    nothing was live before. It holds the models' ``Environment``, which whoever may read the XCom then sees.
+    nothing was live before. It holds the models' ``Environment``, which whoever may read the XCom then sees. With
+    ``RetainAllVariantProperties`` there is ``"retain"``, the members of UpdateEndpoint that a rollback sends, too.
 
     With ``strategy="candidate"`` the configuration holds the live variants as they are now, and the new ones beside
     them as ``<VariantName>-candidate`` with weight 0. The result then also has ``"candidate": {"variants": {final name:
@@ -83,8 +85,9 @@ class CreateEndpointOperator(BaseOperator):
         UTC (templated). None is the begin of the run's data interval, else its logical date. It is kept as the tag
         ``data_date`` of the configuration, and a live configuration without that tag is never the newer one
     :param deploy_older: deploy even if the live model was trained on later data (templated)
-    :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, and create it
-        again. Such an endpoint serves nothing; its logs are kept
+    :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, or OutOfService
+        with this very configuration, to which AWS does not update it, and create it again. Such an endpoint serves
+        nothing; its logs are kept
     :param require_way_back: refuse to update an endpoint whose present configuration, or a model of it, was deleted
         (templated)
     :param strategy: ``direct`` replaces what is live. ``candidate`` puts the new variants beside the live ones, without

@@ -6,6 +6,7 @@ Owns the parameters, the wait between two steps and the words about the outcome.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
@@ -150,6 +151,7 @@ class RestoreEndpointOperator(BaseOperator):
             require_text(name, "endpoint_name", "the name of the endpoint"),
             require_text(config_name, "endpoint_config_name", allowed),
             deployed.config_name if deployed else None,
+            deployed.retain if deployed else {},
         )
         if point is not None and point.config_name != goal.config_name:
             raise RequestError(
@@ -162,7 +164,7 @@ class RestoreEndpointOperator(BaseOperator):
         if goal is None:
             message = f"Endpoint {deployed.endpoint_name} served nothing before this deployment: nothing is put back."
             raise AirflowSkipException(message)
-        return RestoreGoal(self.endpoint_name or goal.endpoint_name, goal.config_name, goal.replaced_config)
+        return replace(goal, endpoint_name=self.endpoint_name or goal.endpoint_name)
 
 
 def restore(

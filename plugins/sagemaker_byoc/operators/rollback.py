@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
 from sagemaker_byoc.config_history import FAILED, SMOKE_TEST
 from sagemaker_byoc.errors import RequestError, SmokeTestError
 from sagemaker_byoc.hooks.connection import AwsConnection
@@ -17,12 +19,12 @@ from sagemaker_byoc.hooks.restore import LEFT, Restoration
 from sagemaker_byoc.operators.restore import restore
 from sagemaker_byoc.request import as_flag
 from sagemaker_byoc.retry import is_permanent
-from sagemaker_byoc.run import tag_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from sagemaker_byoc.restoration import Deployed
+    from sagemaker_byoc.restoration import Deployed, RestoreGoal
+    from sagemaker_byoc.run import RunIdentity
     from sagemaker_byoc.smoke_test import SmokeTestReport
 
 __all__ = ["TABLE", "Rollback"]
@@ -42,7 +44,7 @@ class Rollback:
     :param operator: with ``rollback``, ``on_failure``, and what ``operators.restore.restore`` wants
     :param deployed: what was deployed, and what was live before it
     :param ask: asks the endpoint the same records, given the configuration that must be live
-    :param tags: of the endpoint, if it has to be created again
+    :param run: whose try this is; an endpoint that has to be created again gets its tags
     :raises RequestError: a parameter is none of its allowed values
     """
 
@@ -51,13 +53,13 @@ class Rollback:
         operator: Any,
         deployed: Deployed,
         ask: Callable[[str], SmokeTestReport],
-        tags: Sequence[dict[str, str]],
+        run: RunIdentity,
     ) -> None:
         self._operator = operator
         self._connection = AwsConnection.of(operator)
         self._deployed = deployed
         self._ask = ask
-        self._tags = tags
+        self._run = run
         self._wanted = as_flag(operator.rollback, "rollback", missing=True)
         if operator.on_failure not in (KEEP, DELETE):
             raise RequestError("on_failure", operator.on_failure, f"{KEEP!r} or {DELETE!r}")
@@ -82,11 +84,7 @@ class Rollback:
 
     def note(self, verdict: str) -> None:
         """Keep how the test ended as a tag of the configuration; a failure to do so is only logged."""
-        tags = [{"Key": SMOKE_TEST, "Value": tag_value(verdict)}]
-        try:
-            EndpointConfigHook(self._connection).tag(self._deployed.config_name, tags)
-        except Exception as error:  # noqa: BLE001 - the endpoint matters more than what is written about it
-            self._operator.log.warning("The test's end could not be noted on the configuration: %s", error)
+        EndpointConfigHook(self._connection).note(self._deployed.config_name, verdict)
 
     def note_failure(self, failure: str) -> None:
         """Keep what the test found, without its table."""
@@ -99,23 +97,25 @@ class Rollback:
         :param sent: what the endpoint was told before the wait that has just ended
         :raises SmokeTestError: always, in the end
         """
+        goal, put_back = self._deployed.way_back, False
         try:
-            story = self._go_back(failure, sent)
-        except Exception as error:
-            if not is_permanent(error):
+            if not self._wanted:
+                story = f"Nothing was put back, since rollback is off. {self._live_now()}"
+            elif goal is None:
+                story = self._without_way_back()
+            else:
+                story, put_back = self._go_back(goal, failure, sent), True
+        except (Exception, AirflowTaskTimeout) as error:
+            if not (is_permanent(error) or self._run.is_last_try):
+                self._operator.log.warning("The next try has to see to the way back. Why it is taken: %s", failure)
                 raise
             story = f"The way back failed: {error}\n{self._live_now()}"
-        raise SmokeTestError(f"{failure}\n{story}")
+        raise SmokeTestError(f"{failure}\n{story}", put_back=put_back)
 
-    def _go_back(self, failure: str, sent: str) -> str:
-        goal = self._deployed.way_back
-        if not self._wanted:
-            return f"Nothing was put back, since rollback is off. {self._live_now()}"
-        if goal is None:
-            return self._without_way_back()
-        restoration = Restoration(
-            self._connection, goal, self._deployed.point, self._operator.log, tags=self._tags, sent=sent
-        )
+    def _go_back(self, goal: RestoreGoal, failure: str, sent: str) -> str:
+        """Put back what was live before, and say what is live then."""
+        point, log, tags = self._deployed.point, self._operator.log, self._run.tags()
+        restoration = Restoration(self._connection, goal, point, log, tags=tags, sent=sent)
         result = restore(self._operator, restoration, failure=failure)
         if result["operation"] == LEFT:
             return f"A later deployment was left alone. {self._live_now()}"
@@ -125,8 +125,8 @@ class Rollback:
         """Ask the restored model the same records once; its accuracy is told and not judged."""
         try:
             report = self._ask(config_name)
-        except Exception as error:  # noqa: BLE001 - it is live, whatever it answers, and a retry would not go back again
-            return f"It does not answer the test's records: {error}"
+        except (Exception, AirflowTaskTimeout) as error:  # noqa: BLE001 - it is live, and a retry would not go back again
+            return f"It could not be asked the test's records: {error}"
         errors = [variant.error for variant in report.variants if variant.error]
         if errors:
             return f"It does not answer the test's records: {' '.join(errors)}"
@@ -144,7 +144,11 @@ class Rollback:
         return f"Nothing was live before, and the endpoint could not be deleted. {self._live_now()}"
 
     def _live_now(self) -> str:
-        look = EndpointHook(self._connection).look(self._deployed.endpoint_name)
+        """Say what is live; what failed before is worth more than a look that fails."""
+        try:
+            look = EndpointHook(self._connection).look(self._deployed.endpoint_name)
+        except Exception as error:  # noqa: BLE001 - see above
+            return f"What is live now could not be looked up: {error}"
         if look is None:
             return f"Live now: nothing, endpoint {self._deployed.endpoint_name} does not exist."
         return f"Live now: {look.live_config} ({look.status})."

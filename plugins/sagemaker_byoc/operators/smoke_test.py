@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from sagemaker_byoc.config_history import PASSED
-from sagemaker_byoc.errors import EndpointGoneError, RequestError, SmokeTestError
+from sagemaker_byoc.errors import EndpointGoneError, EndpointSupersededError, RequestError, SmokeTestError
 from sagemaker_byoc.hooks.claim import held_until_tested
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.report import ReportFile
@@ -22,7 +23,7 @@ from sagemaker_byoc.links import EndpointLink, LogLink, push_endpoint
 from sagemaker_byoc.operators.rollback import TABLE, Rollback
 from sagemaker_byoc.request import as_flag, as_mapping, require_text
 from sagemaker_byoc.restoration import Deployed
-from sagemaker_byoc.retry import fail_fast
+from sagemaker_byoc.retry import fail_fast, is_permanent
 from sagemaker_byoc.run import RunIdentity
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, XComArg
 
-    from sagemaker_byoc.hooks.smoke_test import PreparedSmokeTest
     from sagemaker_byoc.smoke_test import SmokeTestReport
 
 __all__ = ["InvokeSmokeTestOperator"]
@@ -42,9 +42,9 @@ class InvokeSmokeTestOperator(BaseOperator):
 
     The records are checked before anything is sent, and their labels are not sent. Below a limit the task fails
     without a retry, with the wrong answers in its message. So it does when a container answers with an error, with what
-    cannot be read, or not at all; the message then says which records were asked, and where the log is. Either
-    verdict, after the rollback if there is one, lets the next run deploy that waits for the endpoint (see
-    ``CreateEndpointOperator``); a candidate that passes keeps it for ``ShiftTrafficOperator``.
+    cannot be read, or not at all; the message then says which records were asked, and where the log is. A pass or a
+    rollback that is through lets the next run deploy that waits for the endpoint (see ``CreateEndpointOperator``); a
+    candidate that passes keeps it for ``ShiftTrafficOperator``. After any other end the run keeps it until it is over.
 
     The report is the task's XCom in all these cases: ``{"endpoint_name", "variant", "records", "correct", "accuracy",
     "minimum_accuracy", "maximum_p50_latency_ms", "maximum_latency_ms", "maximum_p99_latency_ms", "latency_ms": {"p50",
@@ -57,9 +57,12 @@ class InvokeSmokeTestOperator(BaseOperator):
     With ``deployment``, a test that fails (wrong answers, errors of the container, answers that come too late or cannot
     be read, an endpoint that somebody has deleted) is followed by a rollback: the endpoint gets back what was live
     before, that is waited for, the restored model is asked the same records once (that it answers; its accuracy is told
-    and not judged), and then the task fails with both: what failed, and what is live now. If the worker dies meanwhile,
-    the next try goes on with the rollback. A later deployment is left alone. How the test ended is kept as the tag
-    ``smoke_test`` of the configuration. ``execution_timeout`` does not cut off the wait for the rollback.
+    and not judged), and then the task fails with both: what failed, and what is live now. So is a test that cannot come
+    to a verdict, since its model would stay untested: bad input, records or a checker that fail, a report that cannot
+    be written, and on the last try also what passes, such as a busy AWS or an ``execution_timeout`` that is over. If
+    the worker dies meanwhile, the next try goes on with the rollback. A later deployment is left alone. How the test
+    ended is kept as the tag ``smoke_test`` of the configuration. ``execution_timeout`` does not cut off the wait for
+    the rollback in the triggerer.
 
     Of a deployment with ``strategy="candidate"`` only the candidate's variants are asked, which no client sees.
 
@@ -214,20 +217,23 @@ class InvokeSmokeTestOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask, report and judge; go back if that ends badly."""
         with fail_fast(), self._held(context):
-            file = ReportFile.at(self._connection, self.report_uri) if self.report_uri is not None else None
-            deployed, prepared = self._prepare()
-            config_name = self._config_to_test(deployed)
-            rollback = self._rollback(context, deployed, prepared) if deployed else None
-            push_endpoint(context, self._connection.region, prepared.test.endpoint_name)
-            if rollback is None:
-                return self._judge(context, prepared.ask(config_name), config_name, file)
+            deployed = self._deployed()
+            if deployed is None:
+                return self._ask_and_judge(context, None)
+            rollback, is_last_try = self._rollback(context, deployed), RunIdentity.of(context).is_last_try
             if failure := rollback.interrupted():
                 rollback.fail(failure)
             try:
-                data = self._judge(context, prepared.ask(config_name), config_name, file)
-            except (SmokeTestError, EndpointGoneError) as error:
-                rollback.note_failure(str(error))
-                rollback.fail(str(error))
+                data = self._ask_and_judge(context, deployed)
+            except EndpointSupersededError:
+                raise
+            except (Exception, AirflowTaskTimeout) as error:
+                # A model that nobody will test any more must not stay, whatever kept the test from its end.
+                if not (is_permanent(error) or is_last_try):
+                    raise
+                failure = _failure(error)
+                rollback.note_failure(failure)
+                rollback.fail(failure)
             rollback.note(PASSED)
             return data
 
@@ -244,23 +250,33 @@ class InvokeSmokeTestOperator(BaseOperator):
             if "error" in event:
                 message = f"{failure}\nThe wait for {goal['config_name']} to be live again broke off: {event['error']}"
                 raise SmokeTestError(message)
-            deployed, prepared = self._prepare()
-            self._rollback(context, cast("Deployed", deployed), prepared).fail(failure, sent=sent)
+            self._rollback(context, cast("Deployed", self._deployed())).fail(failure, sent=sent)
 
-    def _prepare(self) -> tuple[Deployed | None, PreparedSmokeTest]:
-        """Check everything that can be checked before the endpoint is asked; the explicit parameters win."""
+    def _deployed(self) -> Deployed | None:
+        """Read what was deployed; the explicit parameters win."""
         deployed = Deployed.of(self.deployment)
-        if deployed is not None:
-            name = self.endpoint_name or deployed.endpoint_name
-            deployed = replace(deployed, endpoint_name=name, config_name=self._config_to_test(deployed) or "")
+        if deployed is None:
+            return None
+        name = self.endpoint_name or deployed.endpoint_name
+        return replace(deployed, endpoint_name=name, config_name=self._config_to_test(deployed) or "")
+
+    def _ask_and_judge(self, context: Context, deployed: Deployed | None) -> dict[str, Any]:
+        """Check everything that can be checked before the endpoint is asked; then ask it.
+
+        :raises SmokeTestError: it is not good enough
+        """
+        file = ReportFile.at(self._connection, self.report_uri) if self.report_uri is not None else None
+        config_name = self._config_to_test(deployed)
         test = self._smoke_test(deployed.endpoint_name if deployed else self.endpoint_name)
         if deployed is not None and deployed.candidate is not None:
             # Never the live variants beside it: they are another model.
             test = replace(test, target_variants=deployed.candidate.targets(test.target_variants), each_variant=False)
-        return deployed, test.prepare()
+        prepared = test.prepare()
+        push_endpoint(context, self._connection.region, test.endpoint_name)
+        return self._judge(context, prepared.ask(config_name), config_name, file)
 
     def _held(self, context: Context) -> AbstractContextManager[None]:
-        """Let the next run deploy as soon as there is a verdict; a candidate that passes gets its traffic first."""
+        """Let the next run deploy once the model is proven or gone; a candidate that passes gets its traffic first."""
         deployed = Deployed.of(self.deployment)
         name = self.endpoint_name or (deployed.endpoint_name if deployed else None)
         goes_on = deployed is not None and deployed.candidate is not None
@@ -276,11 +292,15 @@ class InvokeSmokeTestOperator(BaseOperator):
             return require_text(self.endpoint_config_name, "endpoint_config_name", allowed)
         return deployed.config_name if deployed else None
 
-    def _rollback(self, context: Context, deployed: Deployed, prepared: PreparedSmokeTest) -> Rollback:
-        if deployed.candidate is not None:
-            # The model that is put back has no variants of the candidate's names.
-            prepared = replace(prepared, test=replace(prepared.test, target_variants=()))
-        return Rollback(self, deployed, prepared.ask, RunIdentity.of(context).tags())
+    def _rollback(self, context: Context, deployed: Deployed) -> Rollback:
+        def ask(config_name: str) -> SmokeTestReport:
+            test = self._smoke_test(deployed.endpoint_name)
+            if deployed.candidate is not None:
+                # The model that is put back has no variants of the candidate's names.
+                test = replace(test, target_variants=(), each_variant=False)
+            return test.prepare().ask(config_name)
+
+        return Rollback(self, deployed, ask, RunIdentity.of(context))
 
     def _judge(
         self, context: Context, report: SmokeTestReport, config_name: str | None, file: ReportFile | None
@@ -366,6 +386,13 @@ class InvokeSmokeTestOperator(BaseOperator):
     @property
     def _connection(self) -> AwsConnection:
         return AwsConnection.of(self)
+
+
+def _failure(error: BaseException) -> str:
+    """Return what a test found, or why it found nothing."""
+    if isinstance(error, (SmokeTestError, EndpointGoneError)):
+        return str(error)
+    return f"The test came to no verdict: {type(error).__name__}: {error}"
 
 
 def _variant_names(given: Any) -> list[str]:

@@ -221,27 +221,33 @@ class ShiftTrafficOperator(BaseOperator):
 
         :raises TrafficShiftError: always, in the end
         """
+        put_back = False
         try:
-            story = self._put_back(context, deployed, failure, sent)
+            story, put_back = self._put_back(context, deployed, failure, sent)
         except Exception as error:
-            if not is_permanent(error):
+            if not (is_permanent(error) or RunIdentity.of(context).is_last_try):
                 raise
             story = f"The way back failed: {error}"
-        raise TrafficShiftError(f"{failure}\n{story} {self._live_now(deployed)}")
+        raise TrafficShiftError(f"{failure}\n{story} {self._live_now(deployed)}", put_back=put_back)
 
-    def _put_back(self, context: Context, deployed: Deployed, failure: str, sent: str) -> str:
+    def _put_back(self, context: Context, deployed: Deployed, failure: str, sent: str) -> tuple[str, bool]:
+        """Return what was done, and whether the candidate is gone."""
         goal = deployed.way_back
         if goal is None:
-            return "What was live before is not known, so that nothing is put back."
+            return "What was live before is not known, so that nothing is put back.", False
         tags = RunIdentity.of(context).tags()
         restoration = Restoration(self._connection, goal, deployed.point, self.log, tags=tags, sent=sent)
         result = restore(self, restoration, failure=failure)
         if result["operation"] == LEFT:
-            return "A later deployment was left alone."
-        return "The endpoint has its earlier configuration back."
+            return "A later deployment was left alone.", True
+        return "The endpoint has its earlier configuration back.", True
 
     def _live_now(self, deployed: Deployed) -> str:
-        look = EndpointHook(self._connection).look(deployed.endpoint_name)
+        """Say what is live; what failed before is worth more than a look that fails."""
+        try:
+            look = EndpointHook(self._connection).look(deployed.endpoint_name)
+        except Exception as error:  # noqa: BLE001 - see above
+            return f"What is live now could not be looked up: {error}"
         return f"Live now: {look.live_config} ({look.status})." if look else "Live now: nothing."
 
     @property

@@ -160,6 +160,7 @@ def test_a_run_that_was_killed_holds_up_nobody(race: Race) -> None:
     with runs_are(race.states), ThreadPoolExecutor(1) as pool:
         with pytest.raises(AirflowFailException):
             race.run(1, label="no such column")
+        race.states["day-1"] = "failed"
         # As if the worker had died in the smoke test: nothing was given back.
         race.states["day-2"] = "running"
         model = race.account.model(4)

@@ -126,6 +126,37 @@ def test_errors_of_the_container_bring_the_old_model_back(served: Served) -> Non
     assert served.answers_rightly()
 
 
+def test_a_test_without_a_verdict_brings_the_old_model_back(served: Served) -> None:
+    """Nobody knows how good the new one is, and the next run would take it for its way back."""
+    deployed = served.deploy(GOOD + 0.5)
+    with fails(rf"(?s)no verdict: .*/no/such/file.*Live now: {served.config} \(InService\)"):
+        TaskRun().of(smoke_test_of(deployed, records="/no/such/file"))
+    assert served.answers_rightly()
+
+
+def test_what_the_test_could_not_put_back_is_put_back_behind_it(served: Served) -> None:
+    """By the task that is the net; where the test has gone back itself it has nothing to do."""
+    deployed = served.deploy(WRONG)
+    with fails("accuracy 0.500"):
+        TaskRun().of(smoke_test_of(deployed, rollback=False))
+    assert restore(deployed)["operation"] == "update"
+    assert served.answers_rightly()
+    with pytest.raises(AirflowSkipException, match=f"serves {served.config} already"):
+        restore(deployed)
+
+
+def test_what_never_became_live_is_nothing_to_go_back_to(served: Served) -> None:
+    """It is the newest configuration of an endpoint that somebody has deleted since."""
+    deployed = create(served.name, served.account.model(SILENT))
+    with fails("threshold below zero"):
+        wait(deployed)
+    served.delete_endpoint()
+    listing = ListEndpointConfigsOperator(task_id="list_configs", endpoint_name=served.name, aws_conn_id=None)
+    listed = TaskRun().of(listing)
+    assert listed["configs"][0]["name"] == deployed["endpoint_config_name"]
+    assert (listed["live"], listed["before_live"]) == (None, served.config)
+
+
 def test_a_container_that_does_not_start_leaves_the_old_model(served: Served) -> None:
     """AWS goes back by itself; the task behind the wait has nothing to do and says so."""
     deployed = create(served.name, served.account.model(SILENT))

@@ -36,6 +36,16 @@ def test_without_an_endpoint_the_newest_good_one_is_taken() -> None:
     assert before("foreign", [C, B]) == "c"
 
 
+def test_where_age_decides_one_that_passed_comes_first() -> None:
+    """Of the others nobody knows whether they were ever live."""
+    passed = replace(A, smoke_test="passed")
+    assert before(None, [C, B, passed]) == "a"
+    assert before("foreign", [C, B, passed]) == "a"
+    assert before("c", [replace(C, replaced=""), B, passed]) == "a"
+    assert before("c", [C, B, passed]) == "b", "what was live before is known"
+    assert before("a", [replace(C, smoke_test="passed"), B, A]) is None, "what was made later is no way back"
+
+
 def test_the_first_one_has_none_before_it() -> None:
     """And what was made after it is no way back."""
     assert before("a", [C, B, A]) is None

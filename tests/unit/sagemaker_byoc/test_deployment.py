@@ -20,7 +20,8 @@ STEPS = [
     ("SystemUpdating", "new", None, Step.WAIT),
     ("Deleting", "new", None, Step.WAIT),
     ("Failed", "new", None, Step.DELETE),
-    ("OutOfService", "new", None, Step.UPDATE),
+    ("OutOfService", "new", None, Step.DELETE),
+    ("OutOfService", "old", None, Step.UPDATE),
     ("UpdateRollbackFailed", "new", None, Step.UPDATE),
 ]
 

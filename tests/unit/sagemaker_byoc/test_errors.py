@@ -11,6 +11,7 @@ from sagemaker_byoc import errors
 EXAMPLES = {
     errors.RequestError: errors.RequestError("config.RoleArn", None, "a value", "Give one."),
     errors.BuildContextError: errors.BuildContextError("context_path", "/x", "a folder"),
+    errors.SmokeTestError: errors.SmokeTestError("too many wrong answers", put_back=True),
     errors.TrainingJobFailedError: errors.TrainingJobFailedError("no capacity", transient=True),
 }
 CLASSES = [getattr(errors, name) for name in errors.__all__]

@@ -27,6 +27,7 @@ STEPS = [
     ("OutOfService", "old", RestoreStep.DELETE, RestoreStep.FAILED),
     ("OutOfService", "third", RestoreStep.LEAVE, RestoreStep.LEAVE),
     ("UpdateRollbackFailed", "new", RestoreStep.UPDATE, RestoreStep.FAILED),
+    ("UpdateRollbackFailed", "old", RestoreStep.UPDATE, RestoreStep.FAILED),
 ]
 
 
@@ -87,6 +88,18 @@ def test_a_deployment_is_read_as_it_is_and_as_json() -> None:
     assert deployed is not None
     assert deployed.point is not None
     assert (deployed.way_back, deployed.point.config_name) == (GOAL, "old")
+
+
+def test_a_fleet_that_kept_its_size_keeps_it_on_the_way_back() -> None:
+    """Also after a wait in a trigger, which gets the deployment and the goal as JSON."""
+    retain = {"RetainAllVariantProperties": True}
+    deployed = Deployed.of({**RESULT, "retain": retain})
+    assert deployed is not None
+    assert deployed.way_back == RestoreGoal("iris", "old", "new", retain)
+    carried = Deployed.of(json.loads(json.dumps(deployed.as_json())))
+    assert carried is not None
+    assert carried.way_back is not None
+    assert RestoreGoal(**carried.way_back.as_json()) == deployed.way_back
 
 
 def test_a_first_deployment_has_no_way_back() -> None:

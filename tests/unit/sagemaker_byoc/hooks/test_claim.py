@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sagemaker_byoc.claim import FORGOTTEN_AFTER, OVER_TAG, Contender, Turn, claim_name
-from sagemaker_byoc.errors import EndpointClaimError
+from sagemaker_byoc.errors import EndpointClaimError, RequestError, SmokeTestError
 from sagemaker_byoc.hooks.claim import ClaimHook, held_until_tested, holder_of
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.run import RunIdentity
@@ -268,12 +268,19 @@ def judged(error: BaseException | None) -> None:
 
 @pytest.mark.parametrize(
     ("error", "kept"),
-    [(None, False), (EndpointClaimError("for good"), False), (ConnectionError("no route"), True), (SystemExit(), True)],
+    [
+        (None, False),
+        (SmokeTestError("bad, and gone", put_back=True), False),
+        (SmokeTestError("bad, and live"), True),
+        (RequestError("records", "x", "y"), True),
+        (ConnectionError("no route"), True),
+        (SystemExit(), True),
+    ],
 )
-def test_a_claim_is_kept_for_a_retry_and_no_longer(
+def test_a_claim_is_kept_until_the_model_is_proven_or_gone(
     configs: FakeConfigs, runs: dict[str, Any], error: BaseException | None, kept: bool
 ) -> None:
-    """Both verdicts give it back; what passes is tried again, and a killed process is no verdict."""
+    """Else the next run would take a model that nobody has tested for its way back."""
     runs["one"] = "running"
     attempt("one")
     if error is None:
@@ -284,14 +291,14 @@ def test_a_claim_is_kept_for_a_retry_and_no_longer(
     assert bool(configs.claims()) is kept
 
 
-@pytest.mark.parametrize("error", [None, EndpointClaimError("for good")])
+@pytest.mark.parametrize("error", [None, SmokeTestError("bad", put_back=True)])
 def test_a_claim_that_another_task_needs_is_kept_after_a_success(
-    configs: FakeConfigs, runs: dict[str, Any], error: EndpointClaimError | None
+    configs: FakeConfigs, runs: dict[str, Any], error: SmokeTestError | None
 ) -> None:
-    """A failure for good ends the matter for that task, too."""
+    """A rollback that is through ends the matter for that task, too."""
     runs["one"] = "running"
     attempt("one")
-    with contextlib.suppress(EndpointClaimError), held_until_tested(CONNECTION, identity("one"), "iris", goes_on=True):
+    with contextlib.suppress(SmokeTestError), held_until_tested(CONNECTION, identity("one"), "iris", goes_on=True):
         if error is not None:
             raise error
     assert bool(configs.claims()) is (error is None)

@@ -75,6 +75,7 @@ def test_an_existing_endpoint_is_updated(aws: FakeAws, endpoint: FakeEndpoint) -
         "RetainAllVariantProperties": True,
     }
     assert (result["operation"], result["previous_endpoint_config_name"]) == ("update", "old")
+    assert result["retain"] == {"RetainAllVariantProperties": True}
 
 
 def test_the_restore_point_makes_both_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:
@@ -290,6 +291,34 @@ def test_a_failed_endpoint_is_left_alone_when_told_so(aws: FakeAws, endpoint: Fa
     with pytest.raises(AirflowFailException, match=r"DeleteEndpoint.*replace_failed=True"):
         TaskRun().of(operator(replace_failed=False))
     assert not aws.asked("DeleteEndpoint")
+
+
+def with_own_configuration(endpoint: FakeEndpoint, status: str) -> str:
+    """Let the endpoint have the very configuration that is asked for; return its name."""
+    endpoint.settles = True
+    name = str(TaskRun().of(operator())["endpoint_config_name"])
+    endpoint.exists(status, name)
+    return name
+
+
+def test_one_out_of_service_with_this_very_configuration_is_replaced(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """AWS updates an endpoint to another configuration only."""
+    with_own_configuration(endpoint, "OutOfService")
+    with pytest.raises(AirflowFailException, match=r"OutOfService.*no update to what it has.*replace_failed=True"):
+        TaskRun().of(operator(replace_failed=False))
+    assert TaskRun().of(operator())["operation"] == "create"
+    assert (len(aws.asked("DeleteEndpoint")), aws.asked("UpdateEndpoint")) == (1, [])
+
+
+def test_a_mix_that_aws_does_not_heal_is_told_with_what_to_do(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """It serves, so that nobody but a person may delete it."""
+    name = with_own_configuration(endpoint, "UpdateRollbackFailed")
+    assert TaskRun().of(operator())["operation"] == "update"
+    endpoint.exists("UpdateRollbackFailed", name)
+    aws.on("UpdateEndpoint", AwsSays("ValidationException", "Cannot update to what it has."))
+    with pytest.raises(AirflowFailException, match=rf"a mix of {name} .*what it has.*delete the endpoint"):
+        TaskRun().of(operator())
+    assert aws.asked("DeleteEndpoint") == []
 
 
 def test_an_old_run_does_not_replace_a_newer_model(aws: FakeAws, endpoint: FakeEndpoint) -> None:

@@ -148,6 +148,9 @@ def test_retained_properties_are_for_the_last_update(aws: FakeAws, endpoint: Fak
     names = {"EndpointName": "iris", "EndpointConfigName": result["endpoint_config_name"]}
     assert update == {**names, "RetainDeploymentConfig": True}
     assert result["candidate"]["update"]["RetainAllVariantProperties"] is True
+    without_weights = [{"VariantPropertyType": "DesiredWeight"}]
+    retain = {"RetainAllVariantProperties": True, "ExcludeRetainedVariantProperties": without_weights}
+    assert result["retain"] == retain, "on the way back the weights may be those of a shift"
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,25 @@ def test_what_was_live_before_is_put_back(aws: FakeAws, endpoint: FakeEndpoint, 
     assert len(run.deferrals) == int(deferrable)
 
 
+RETAIN = {
+    "RetainAllVariantProperties": True,
+    "ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DesiredWeight"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "sent"), [("InService", RETAIN), ("OutOfService", {}), ("UpdateRollbackFailed", {})]
+)
+@pytest.mark.parametrize("changes", [{}, {"endpoint_config_name": "old"}])
+def test_a_fleet_that_was_scaled_keeps_its_size(
+    aws: FakeAws, endpoint: FakeEndpoint, status: str, sent: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    """As the deployment kept it; one that does not serve has no size worth keeping."""
+    endpoint.exists(status, "new")
+    TaskRun().of(operator(deployment={**DEPLOYED, "retain": RETAIN}, **changes))
+    assert aws.asked("UpdateEndpoint") == [{"EndpointName": "iris", "EndpointConfigName": "old", **sent}]
+
+
 def test_what_was_deleted_meanwhile_is_made_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """Models first, since the configuration names them; then the endpoint is told."""
     endpoint.exists("InService", "new")
@@ -86,6 +105,17 @@ def test_an_endpoint_that_cannot_be_updated_is_replaced(
     endpoint.exists(*state)
     assert TaskRun().of(operator())["operation"] == "create"
     assert changes_of(aws) == ["DeleteEndpoint", "CreateEndpoint"]
+
+
+def test_a_mix_that_aws_does_not_heal_is_told_with_what_to_do(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """It serves, so that nobody but a person may delete it."""
+    endpoint.exists("UpdateRollbackFailed", "old")
+    assert TaskRun().of(operator())["operation"] == "update"
+    endpoint.exists("UpdateRollbackFailed", "old")
+    aws.on("UpdateEndpoint", AwsSays("ValidationException", "Cannot update to what it has."))
+    with pytest.raises(AirflowFailException, match=r"a mix of old .*what it has.*delete the endpoint"):
+        TaskRun().of(operator())
+    assert aws.asked("DeleteEndpoint") == []
 
 
 def test_nothing_is_deleted_that_could_not_be_created_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:

@@ -7,11 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 
+from sagemaker_byoc.claim import claim_name, run_key
 from sagemaker_byoc.errors import EndpointSupersededError, SmokeTestError
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from tests.support.fake_aws import AwsSays, FakeAws, fake_aws
+from tests.support.fake_configs import BEGIN, FakeConfigs
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.task_run import TaskRun
 
@@ -118,6 +120,14 @@ def test_a_bad_deployment_is_rolled_back(aws: FakeAws, endpoint: FakeEndpoint, d
     ]
 
 
+def test_a_fleet_that_was_scaled_keeps_its_size(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Ten instances that serve do not become the one of the old configuration."""
+    retain = {"RetainAllVariantProperties": True}
+    with pytest.raises(AirflowFailException, match=LIVE_AGAIN):
+        TaskRun().of(operator(deployment={**DEPLOYED, "retain": retain}))
+    assert aws.asked("UpdateEndpoint") == [{"EndpointName": "iris", "EndpointConfigName": "old", **retain}]
+
+
 CRASH = AwsSays("ModelError", "Received server error", 424, OriginalStatusCode=500, OriginalMessage="out of order")
 BAD_ANSWERS = [
     (CRASH, {}, "status 500: out of order"),
@@ -155,9 +165,77 @@ def test_a_restored_model_that_is_busy_is_told_and_the_story_kept(aws: FakeAws, 
 
     aws.on("InvokeEndpoint", invoke)
     with pytest.raises(
-        AirflowFailException, match=r"(?s)out of order.*Live now: old .*does not answer.*ServiceUnavailable"
+        AirflowFailException, match=r"(?s)out of order.*Live now: old .*could not be asked.*ServiceUnavailable"
     ):
         TaskRun().of(operator())
+
+
+def judge(features: Any, label: Any, prediction: Any) -> bool:
+    """Fail as a checker; the tests name it by its import path."""
+    raise ZeroDivisionError
+
+
+FORBIDDEN = AwsSays("AccessDenied", "not authorized to perform s3:GetObject", 403)
+WITHOUT_VERDICT = [
+    ({}, {"records": "/no/such/file"}, "records: got '/no/such/file'"),
+    ({"GetObject": FORBIDDEN}, {"records": "s3://bucket/test.csv"}, "records: got|s3:GetObject"),
+    ({}, {"checker": "no_such_module.judge"}, "checker: got 'no_such_module.judge'"),
+    ({}, {"checker": f"{__name__}.judge"}, "ZeroDivisionError"),
+    ({"InvokeEndpoint": AwsSays("ValidationError", "Variant of account not found.")}, {}, "not found"),
+    ({"PutObject": FORBIDDEN}, {"report_uri": "s3://bucket/report.json", "minimum_accuracy": 0}, "report_uri: got"),
+    ({}, {"maximum_latency_ms": "soon"}, "maximum_latency_ms: got 'soon'"),
+]
+
+
+@pytest.mark.parametrize(("answers", "changes", "message"), WITHOUT_VERDICT)
+def test_a_test_without_a_verdict_is_rolled_back(
+    aws: FakeAws, endpoint: FakeEndpoint, answers: dict[str, AwsSays], changes: dict[str, Any], message: str
+) -> None:
+    """Its model would serve untested; the message says what kept the test from its end, and what is live."""
+    for operation, reply in answers.items():
+        aws.on(operation, reply)
+    with pytest.raises(AirflowFailException, match=rf"(?s)no verdict: .*({message}).*Live now: old \(InService\)"):
+        TaskRun().of(operator(**changes))
+    assert aws.asked("UpdateEndpoint") == [{"EndpointName": "iris", "EndpointConfigName": "old"}]
+    assert [verdict[:27] for verdict in verdicts(aws)] == ["failed: The test came to no"]
+
+
+def test_a_test_that_takes_too_long_is_rolled_back_on_its_last_try(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Before, the next try may be quicker."""
+
+    def invoke(**_: Any) -> dict[str, Any]:
+        raise AirflowTaskTimeout("Timeout")
+
+    aws.on("InvokeEndpoint", invoke)
+    with pytest.raises(AirflowTaskTimeout):
+        TaskRun(try_number=2, max_tries=2).of(operator())
+    assert changes_of(aws) == []
+    with pytest.raises(AirflowFailException, match=r"(?s)no verdict: .*Timeout.*Live now: old"):
+        TaskRun(try_number=3, max_tries=2).of(operator())
+    assert changes_of(aws) == ["UpdateEndpoint"]
+
+
+def test_the_endpoint_is_given_back_only_after_the_rollback(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Another run would take a model that nobody has tested for its way back."""
+    aws.date = BEGIN
+    configs, run = FakeConfigs(aws), TaskRun()
+    key = run_key("retrain", run.run_id)
+    configs.create(EndpointConfigName=claim_name("iris", 1), Tags=[{"Key": "claim_holder", "Value": key}])
+    configs.create(EndpointConfigName="new")
+    configs.create(EndpointConfigName="old")
+    with pytest.raises(AirflowFailException, match="rollback is off"):
+        run.of(operator(rollback=False))
+    assert configs.claims() == [key]
+    with pytest.raises(AirflowFailException, match="Live now: old"):
+        run.of(operator())
+    assert configs.claims() == []
+
+
+def test_another_try_goes_on_although_the_records_are_gone(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """What an earlier try began needs none."""
+    endpoint.exists("Updating", "new", pending="old")
+    with pytest.raises(TaskDeferred):
+        operator(records="/no/such/file").execute(TaskRun(try_number=2).context)
 
 
 def test_a_passing_fault_rolls_nothing_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:
@@ -230,6 +308,43 @@ def test_a_way_back_that_fails_is_told_with_what_failed_first(aws: FakeAws, endp
         TaskRun().of(operator())
 
 
+REFUSED_FOR_NOW = [
+    ("UpdateEndpoint", "out of order.*way back failed: .*quota.*Live now: new"),
+    (
+        "DescribeEndpoint",
+        "no verdict.*quota.*way back failed: .*quota.*What is live now could not be looked up: .*quota",
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "message"), REFUSED_FOR_NOW)
+def test_a_way_back_that_is_refused_for_now_is_told_with_what_failed_first_on_the_last_try(
+    aws: FakeAws, endpoint: FakeEndpoint, operation: str, message: str
+) -> None:
+    """Before, the next try tests again and goes back then; the last one is where a person looks."""
+
+    def invoke(**_: Any) -> dict[str, Any]:
+        aws.on(operation, AwsSays("ResourceLimitExceeded", "The account-level quota is used up."))
+        raise CRASH
+
+    aws.on("InvokeEndpoint", invoke)
+    with pytest.raises(Exception, match="quota") as passing:
+        TaskRun(try_number=2, max_tries=2).of(operator())
+    assert not isinstance(passing.value, AirflowFailException)
+    endpoint = FakeEndpoint(aws)
+    endpoint.exists("InService", "new")
+    with pytest.raises(AirflowFailException, match=f"(?s){message}"):
+        TaskRun(try_number=3, max_tries=2).of(operator())
+
+
+def test_a_fault_that_outlasts_the_tries_is_rolled_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A model that does not answer on any try is as bad as one that answers wrongly."""
+    aws.on("InvokeEndpoint", AwsSays("ServiceUnavailable", "try again", 503))
+    with pytest.raises(AirflowFailException, match=r"(?s)no verdict: .*try again.*Live now: old \(InService\)"):
+        TaskRun(try_number=3, max_tries=2).of(operator())
+    assert changes_of(aws) == ["UpdateEndpoint"]
+
+
 def test_a_note_that_fails_stops_nothing(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """The endpoint matters more than what is written about it."""
     aws.on("AddTags", AwsSays("AccessDeniedException", "not authorized to perform sagemaker:AddTags"))
@@ -260,6 +375,20 @@ def test_another_try_waits_for_the_rollback_that_is_under_way(aws: FakeAws, endp
     with pytest.raises(AirflowFailException, match=r"(?s)was given old back, by an earlier try.*Live now: old"):
         operator().execute_complete(TaskRun().context, {"look": None}, **(deferral.value.kwargs or {}))
     assert changes_of(aws) == []
+
+
+@pytest.mark.parametrize("records", ["/no/such/file", "s3://bucket/test.csv"])
+def test_a_rollback_comes_to_its_end_although_the_records_are_gone(
+    aws: FakeAws, endpoint: FakeEndpoint, records: str
+) -> None:
+    """The story and the look whether the old model took are worth more than its answers."""
+    with pytest.raises(TaskDeferred) as deferral:
+        operator().execute(TaskRun().context)
+    aws.on("GetObject", AwsSays("SlowDown", "busy", 503))
+    endpoint.exists("InService", "old")
+    message = r"(?s)accuracy 0.500.*Live now: old \(InService\).*could not be asked the test's records"
+    with pytest.raises(AirflowFailException, match=message):
+        operator(records=records).execute_complete(TaskRun().context, {"look": None}, **(deferral.value.kwargs or {}))
 
 
 def test_a_wait_that_broke_off_tells_what_failed_first(aws: FakeAws, endpoint: FakeEndpoint) -> None:

@@ -487,7 +487,7 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
 def test_bad_input_is_refused_before_any_call(
     aws: FakeAws, tmp_path: Path, content: str, changes: dict[str, Any], message: str
 ) -> None:
-    """The endpoint sees nothing of it; those who wait for it may go on."""
+    """The endpoint sees nothing of it."""
     (tmp_path / "test.csv").write_text(content)
     run = TaskRun()
     with pytest.raises(AirflowFailException, match=message):

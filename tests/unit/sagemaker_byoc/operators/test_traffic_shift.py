@@ -253,6 +253,23 @@ def test_a_withdrawal_from_a_busy_endpoint_is_told_again(aws: FakeAws, endpoint:
     assert shares(aws) == [0.1, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("refused", ["UpdateEndpoint", "DescribeEndpoint"])
+def test_a_way_back_that_is_refused_for_now_is_told_on_the_last_try(
+    aws: FakeAws, endpoint: FakeCandidate, refused: str
+) -> None:
+    """With the limit that was missed; before, the next try goes on with the way back."""
+    endpoint.metrics = {10: BAD}
+    with pytest.raises(TaskDeferred) as deferral:
+        operator().execute(TaskRun().context)
+    event = event_of(deferral.value.trigger)
+    aws.on(refused, AwsSays("ResourceLimitExceeded", "The account-level quota is used up."))
+    with pytest.raises(Exception, match="quota") as passing:
+        operator().shift_complete(TaskRun(try_number=2, max_tries=2).context, event)
+    assert not isinstance(passing.value, AirflowFailException)
+    with pytest.raises(AirflowFailException, match=r"(?s)30 of 100 requests failed.*way back failed: .*quota.*ive now"):
+        operator().shift_complete(TaskRun(try_number=3, max_tries=2).context, event)
+
+
 def test_the_same_wait_in_another_triggerer_does_not_begin_again(aws: FakeAws, endpoint: FakeCandidate) -> None:
     """It looks just after the other one has taken the traffic back, and finds the verdict."""
     with pytest.raises(TaskDeferred) as deferral:

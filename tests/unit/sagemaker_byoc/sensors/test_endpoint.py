@@ -116,6 +116,39 @@ def test_every_other_end_fails_the_task(
     assert type(caught.value.__cause__) is error
 
 
+NOTED = [
+    (
+        [("Updating", "old"), ("InService", "old")],
+        "failed: Endpoint iris: the update to new failed and AWS put old back",
+    ),
+    ([("Updating", "old"), ("OutOfService", "new")], "failed: Endpoint iris: it is OutOfService"),
+    ([("Updating", "old"), ("InService", "third")], ""),
+    ([None], ""),
+]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(("states", "note"), NOTED)
+def test_a_configuration_that_did_not_become_live_is_marked_as_failed(
+    aws: FakeAws, endpoint: FakeEndpoint, states: list[tuple[str, str] | None], note: str, deferrable: bool
+) -> None:
+    """Nobody shall go back to it later; where somebody else came in between, nothing is known of it."""
+    endpoint.goes_through(*states)
+    with pytest.raises(AirflowFailException):
+        TaskRun().of(sensor(deferrable=deferrable))
+    noted = [tag["Value"] for request in aws.asked("AddTags") for tag in request["Tags"] if tag["Key"] == "smoke_test"]
+    assert [value[: len(note)] for value in noted] == [note] * len(noted)
+    assert bool(noted) is bool(note)
+
+
+def test_a_note_that_is_refused_changes_nothing(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """A role that may only look is told what happened all the same."""
+    aws.on("AddTags", AwsSays("AccessDeniedException", "not authorized to perform sagemaker:AddTags"))
+    endpoint.goes_through(("Updating", "old"), ("InService", "old"), reason="ping failed")
+    with pytest.raises(AirflowFailException, match="ping failed"):
+        TaskRun().of(sensor())
+
+
 @pytest.mark.parametrize(("deferrable", "stale_looks"), [(True, 2), (False, 1)])
 def test_a_stale_answer_right_after_the_update_is_not_a_rollback(
     endpoint: FakeEndpoint, deferrable: bool, stale_looks: int
