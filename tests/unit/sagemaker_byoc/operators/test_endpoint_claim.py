@@ -270,8 +270,10 @@ def test_without_exclusiveness_there_is_no_queue(aws: FakeAws, endpoint: FakeEnd
 def test_one_test_of_several_gives_the_endpoint_back(
     aws: FakeAws, configs: FakeConfigs, gives_back: bool, map_index: int, kept: bool, label: str
 ) -> None:
-    """The others may still be asking this run's model; mapped ones cannot tell who is last. After a failure without a
-    rollback nobody does: the next run would take an unproven model for its way back."""
+    """The others may still be asking this run's model; mapped ones cannot tell who is last.
+
+    After a failure without a rollback none does: the next run would take an unproven model for its way back.
+    """
     replace(MONDAY).of(operator())
     aws.on("InvokeEndpoint", lambda **_: {"Body": io.BytesIO(b"long"), "ContentType": "text/csv"})
     test = InvokeSmokeTestOperator(
