@@ -129,8 +129,8 @@ class Inventory:
                 continue
             endpoint = Endpoint.of(found, tags)
             for config in endpoint.configs:
-                if config not in self.account.configs:
-                    self._describe_config(config)
+                # Its tags change with each deployment, and tell what it replaced.
+                self._describe_config(config)
             self.account.endpoints[name] = self._with_its_components(endpoint)
 
     def _with_its_components(self, endpoint: Endpoint) -> Endpoint:
