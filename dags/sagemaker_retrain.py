@@ -26,7 +26,8 @@ deployment, unless the param says otherwise.
 
 **Champion and challenger**: with `model_package_group` in the settings, a model is deployed only if its metrics win
 against those of the champion, the newest approved version of that group; what was deployed and passed the smoke test
-becomes the next champion. Without it the tasks of the registry are skipped, and every model is deployed.
+becomes the next champion, and a run that waited for the endpoint meanwhile has to win against that one as well. Without
+the setting the tasks of the registry are skipped, and every model is deployed.
 
 **Strategy**: `direct` replaces the live model, then tests the new one. `candidate` puts it beside the live one, where
 no client sees it before it has passed the smoke test; then `shift_traffic` moves the traffic in the steps of the param,
@@ -346,6 +347,7 @@ with DAG(
         endpoint_name=setting("endpoint_name"),
         model_name=create_model.output,
         data_date=PARTITION,
+        challenge=evaluate_challenger.output,
         deploy_older="{{ params.deploy_older }}",
         strategy="{{ params.strategy }}",
         config={

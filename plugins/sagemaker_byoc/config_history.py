@@ -13,12 +13,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-__all__ = ["DATA_DATE", "ENDPOINT", "FAILED", "PASSED", "REPLACED", "SMOKE_TEST", "KnownConfig", "before", "table"]
+__all__ = [
+    "DATA_DATE",
+    "ENDPOINT",
+    "FAILED",
+    "MODEL_PACKAGE",
+    "PASSED",
+    "REPLACED",
+    "SMOKE_TEST",
+    "KnownConfig",
+    "before",
+    "table",
+]
 
 DATA_DATE = "data_date"
 """Tag: the date of the data that the model was trained on, for later runs to compare with theirs."""
 ENDPOINT = "endpoint"
 """Tag: the endpoint that the configuration was deployed to."""
+MODEL_PACKAGE = "model_package"
+"""Tag: ARN of the model's version in the model registry, where there is one."""
 REPLACED = "replaced_config"
 """Tag: the configuration that was live when this one was deployed; empty when there was none."""
 SMOKE_TEST = "smoke_test"

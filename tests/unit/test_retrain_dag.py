@@ -65,6 +65,12 @@ def test_nobody_is_asked_unless_the_run_was_asked_to(retrain: Any) -> None:
     assert retrain.dag.params["require_approval"] is False
 
 
+def test_the_deployment_knows_what_the_gate_compared(retrain: Any) -> None:
+    """By the time of its turn another model may be champion."""
+    gate, deployment = retrain.dag.get_task("evaluate_challenger"), retrain.dag.get_task("create_endpoint")
+    assert deployment.challenge == gate.output
+
+
 def test_skipped_registry_tasks_do_not_skip_the_deployment(retrain: Any) -> None:
     """Question and deployment follow a gate that was skipped; what proves and approves follows a deployment only."""
     rules = {task.task_id: task.trigger_rule.value for task in retrain.dag.tasks}

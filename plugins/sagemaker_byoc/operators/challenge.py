@@ -38,8 +38,10 @@ class EvaluateChallengerOperator(BaseOperator):
 
     When the model does not win, the task ends skipped, and so does what follows by Airflow's default trigger rule. The
     comparison is in the log, and the task's XCom in both cases: ``{"passed", "reasons", "champion":
-    {"model_package_arn", "version", "approval_status"} or None, "comparison": [{"metric", "goal", "challenger",
-    "champion", "margin", "limit", "passed"}], "table"}``.
+    {"model_package_arn", "version", "approval_status"} or None, "challenger": {"training_job_name",
+    "model_package_group", "model_package_arn"}, "comparison": [{"metric", "goal", "challenger",
+    "champion", "margin", "limit", "passed"}], "table"}``. Give it to ``CreateEndpointOperator`` as ``challenge``, since
+    the champion may be another one by the time that the deployment has its turn.
 
     :param training_job: what ``TrainingJobSensor`` returned for the new model, or the name of a completed job
         (templated)
@@ -103,7 +105,12 @@ class EvaluateChallengerOperator(BaseOperator):
             challenge = _challenge(criteria, job, champion)
             against = f"version {champion.version} of {group}" if champion else f"the limits ({group} has no champion)"
             self.log.info("Challenger %s against %s.\n%s", job["training_job_name"], against, challenge.table())
-            verdict = _verdict(challenge, champion)
+            challenger = {
+                "training_job_name": job["training_job_name"],
+                "model_package_group": group,
+                "model_package_arn": own_arn,
+            }
+            verdict = _verdict(challenge, champion, challenger)
             if not challenge.reasons:
                 return verdict
             # A task that skips has no return value; what follows by another trigger rule asks for it.
@@ -122,8 +129,7 @@ class EvaluateChallengerOperator(BaseOperator):
         return job
 
     def _reject(self, arn: str, reason: str) -> None:
-        request = {"ModelPackageArn": arn, "ModelApprovalStatus": "Rejected", "ApprovalDescription": reason[:1024]}
-        ModelPackageHook(self._connection).update(request)
+        ModelPackageHook(self._connection).reject(arn, reason)
         self.log.info("%s is rejected.", arn)
 
     @property
@@ -136,11 +142,12 @@ def _challenge(criteria: Sequence[Criterion], job: Mapping[str, Any], champion: 
     return Challenge.between(criteria, job["metrics"], metrics)
 
 
-def _verdict(challenge: Challenge, champion: ModelPackage | None) -> dict[str, Any]:
+def _verdict(challenge: Challenge, champion: ModelPackage | None, challenger: dict[str, Any]) -> dict[str, Any]:
     return {
         "passed": not challenge.reasons,
         "reasons": challenge.reasons,
         "champion": champion.result() if champion else None,
+        "challenger": challenger,
         "comparison": [comparison.as_json() for comparison in challenge.comparisons],
         "table": challenge.table(),
     }
