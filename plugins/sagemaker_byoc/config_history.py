@@ -46,6 +46,7 @@ class KnownConfig:
     :param created: ISO 8601
     :param data_date: ISO 8601; empty when it is not known
     :param replaced: what was live before; empty when there was nothing, or it is not known
+    :param model_package: ARN of the model's version in the registry; empty when there is none
     """
 
     name: str
@@ -55,6 +56,7 @@ class KnownConfig:
     run_id: str = ""
     replaced: str = ""
     smoke_test: str = ""
+    model_package: str = ""
 
     @classmethod
     def of(cls, name: str, created: datetime, models: Sequence[str], tags: Mapping[str, str]) -> KnownConfig:
@@ -67,6 +69,7 @@ class KnownConfig:
             run_id=tags.get("airflow:run_id", ""),
             replaced=tags.get(REPLACED, ""),
             smoke_test=tags.get(SMOKE_TEST, ""),
+            model_package=tags.get(MODEL_PACKAGE, ""),
         )
 
     @property

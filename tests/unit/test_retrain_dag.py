@@ -77,5 +77,6 @@ def test_skipped_registry_tasks_do_not_skip_the_deployment(retrain: Any) -> None
     tolerant = {name for name, rule in rules.items() if rule == "none_failed"}
     assert tolerant == {"ask_for_approval", "create_endpoint"}
     approve = retrain.dag.get_task("approve_model")
-    assert approve.upstream_task_ids == {"shift_traffic", "register_model"}
+    # Behind register_model too, it would be skipped before a smoke test fails, and the run without a registry succeed.
+    assert approve.upstream_task_ids == {"shift_traffic"}
     assert rules["approve_model"] == "all_success"

@@ -1,7 +1,6 @@
-"""Looks once more at those whose place a model is about to take.
+"""Finds out who has to be beaten, at the gate and again when a deployment has its turn.
 
-Owns who they are by now, however long ago the gate let the model pass. The comparison stands in ``challenge``. Knows
-nothing of tasks or templates.
+Owns which version counts as the champion. The comparison stands in ``challenge``. Knows nothing of tasks or templates.
 """
 
 from __future__ import annotations
@@ -13,63 +12,59 @@ from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow.sdk.types import Logger
 
     from sagemaker_byoc.challenge import PastChallenge
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.model_package import ModelPackage
 
-__all__ = ["Rematch"]
+__all__ = ["find_champion", "lost_since"]
+
+APPROVED, PENDING = "Approved", "PendingManualApproval"
 
 
-class Rematch:
-    """A challenge that was won, looked at again.
+def find_champion(
+    connection: AwsConnection, group: str, challenger_job: str, live_config: str | None
+) -> ModelPackage | None:
+    """Return the version that is live, if it is a proven one of the group, else the newest approved one.
 
-    :param past: what the gate found
+    The challenger's own never counts, which an earlier try may have deployed and approved.
+
+    :param live_config: the endpoint configuration that is live, where that is known
     """
+    live = _live(connection, group, live_config) if live_config else None
+    if live is not None and not live.is_of_job(challenger_job):
+        return live
+    return ModelPackageHook(connection).newest_approved(group, challenger_job)
 
-    def __init__(self, connection: AwsConnection, past: PastChallenge, log: Logger) -> None:
-        self._past = past
-        self._packages = ModelPackageHook(connection)
-        self._configs = EndpointConfigHook(connection)
-        self._log = log
 
-    def lost(self, live_config: str | None) -> str:
-        """Return why the model must not be deployed; empty when it may.
+def lost_since(connection: AwsConnection, past: PastChallenge, live_config: str | None, log: Logger) -> str:
+    """Return why a model must not be deployed, however long ago the gate let it pass; empty when it may.
 
-        Where nobody else is there than the champion that the gate saw, nothing is compared again.
+    Against the champion that the gate saw, nothing is compared again.
 
-        :param live_config: the live endpoint configuration
-        :raises RequestError: a new champion lacks a metric that counts
-        """
-        if self._past.reasons:
-            return f"the model did not win: {'; '.join(self._past.reasons)}"
-        for rival in self._rivals(live_config):
-            challenge = self._past.against(rival.metrics_as(self._past.metrics))
-            self._log.info("Since the gate, version %d has come.\n%s", rival.version, challenge.table())
-            if challenge.reasons:
-                reasons = "; ".join(challenge.reasons)
-                return f"version {rival.version} of {self._past.group} has come since the gate: {reasons}"
+    :raises RequestError: the champion lacks a metric that counts
+    """
+    if past.reasons:
+        return f"the model did not win: {'; '.join(past.reasons)}"
+    champion = find_champion(connection, past.group, past.training_job, live_config)
+    if champion is None or champion.arn == past.champion:
         return ""
+    challenge = past.against(champion.metrics_as(past.metrics))
+    whose = f"version {champion.version} of {past.group} is champion by now"
+    log.info("The %s.\n%s", whose, challenge.table())
+    return f"{whose}: {'; '.join(challenge.reasons)}" if challenge.reasons else ""
 
-    def _rivals(self, live_config: str | None) -> Iterator[ModelPackage]:
-        champion = self._packages.champion(self._past.group, self._past.training_job)
-        if champion is not None and champion.arn != self._past.champion:
-            yield champion
-        proven = self._proven(live_config) if live_config else None
-        if proven is not None:
-            yield proven
 
-    def _proven(self, live_config: str) -> ModelPackage | None:
-        """Return the live version if it passed its smoke test and its approval is still on its way.
+def _live(connection: AwsConnection, group: str, live_config: str) -> ModelPackage | None:
+    """Return the version that is live, approved or with its approval on its way.
 
-        The run that deployed it lets others go on before it approves.
-        """
-        tags = self._configs.tags(live_config)
-        arn = tags.get(MODEL_PACKAGE)
-        package = self._packages.describe(arn) if arn and tags.get(SMOKE_TEST) == PASSED else None
-        if package is None or package.is_of_job(self._past.training_job):
-            return None
-        return package if package.approval_status == "PendingManualApproval" else None
+    The run that deployed it lets others have the endpoint after the smoke test, and approves a little later.
+    """
+    tags = EndpointConfigHook(connection).tags(live_config)
+    arn = tags.get(MODEL_PACKAGE)
+    package = ModelPackageHook(connection).describe(arn) if arn else None
+    if package is None or not package.is_in(group):
+        return None
+    is_proven = package.approval_status == PENDING and tags.get(SMOKE_TEST) == PASSED
+    return package if is_proven or package.approval_status == APPROVED else None

@@ -1,6 +1,6 @@
 """Calls to the model registry: groups and their versions.
 
-Owns which version counts as the champion, and which one a retry finds again. Knows nothing of tasks or templates.
+Owns which version a retry finds again. Knows nothing of tasks or templates.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class ModelPackageHook:
                 return package
         return None
 
-    def champion(self, group: str, challenger_job: str) -> ModelPackage | None:
+    def newest_approved(self, group: str, challenger_job: str) -> ModelPackage | None:
         """Return the newest approved version, but for the challenger's own, which an earlier try may have approved."""
         for package in self._newest_first(group, ModelApprovalStatus="Approved"):
             if not package.is_of_job(challenger_job):

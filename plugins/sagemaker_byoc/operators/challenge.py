@@ -13,7 +13,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sagemaker_byoc.challenge import Challenge, read_criteria
 from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.hooks.challenge import find_champion
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
 from sagemaker_byoc.hooks.training_job_end import judge
 from sagemaker_byoc.model_package import ModelPackage, group_name, package_arn
@@ -32,9 +34,11 @@ __all__ = ["EvaluateChallengerOperator"]
 class EvaluateChallengerOperator(BaseOperator):
     """Compare a new model's metrics with the champion's; skip what follows unless it wins.
 
-    The champion is the newest approved version of the group that another job made, by the metrics that
-    ``RegisterModelOperator`` kept with it. Without one, only the limits count. A metric that one of the two lacks fails
-    the task for good.
+    The champion is the version that the endpoint serves, if it is approved or has passed its smoke test, so that it
+    stays who it is when an earlier model is put back. Where the endpoint serves none of the group, or none is named, it
+    is the newest approved version. The model's own job never counts. The champion's metrics are those that
+    ``RegisterModelOperator`` kept with it. Without a champion, only the limits count. A metric that one of the two
+    lacks fails the task for good.
 
     When the model does not win, the task ends skipped, and so does what follows by Airflow's default trigger rule. The
     comparison is in the log, and the task's XCom in both cases: ``{"passed", "reasons", "champion":
@@ -52,6 +56,8 @@ class EvaluateChallengerOperator(BaseOperator):
         little worse) and ``limit`` (the worst value that passes, champion or not); all have to be met (templated)
     :param model_package: the new model's own version, as ARN or as what ``RegisterModelOperator`` returned, which is
         rejected when it does not win, so that nobody approves it by mistake; None rejects nothing (templated)
+    :param endpoint_name: the endpoint whose model has to be beaten, which ``CreateEndpointOperator`` deployed with its
+        ``challenge``; None looks at the registry alone (templated)
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
     :param verify: whether, or by which bundle, TLS certificates are checked
@@ -63,6 +69,7 @@ class EvaluateChallengerOperator(BaseOperator):
         "model_package_group",
         "criteria",
         "model_package",
+        "endpoint_name",
         "aws_conn_id",
         "region_name",
     )
@@ -76,6 +83,7 @@ class EvaluateChallengerOperator(BaseOperator):
         model_package_group: str | None,
         criteria: dict[str, Any],
         model_package: dict[str, Any] | str | XComArg | None = None,
+        endpoint_name: str | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -87,6 +95,7 @@ class EvaluateChallengerOperator(BaseOperator):
         self.model_package_group = model_package_group
         self.criteria = criteria
         self.model_package = cast("dict[str, Any] | str | None", model_package)  # rendered before it is used
+        self.endpoint_name = endpoint_name
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -101,7 +110,7 @@ class EvaluateChallengerOperator(BaseOperator):
             criteria = read_criteria(self.criteria)
             own_arn = package_arn(self.model_package) if self.model_package else None
             job = self._job()
-            champion = ModelPackageHook(self._connection).champion(group, job["training_job_name"])
+            champion = find_champion(self._connection, group, job["training_job_name"], self._live_config())
             challenge = _challenge(criteria, job, champion)
             against = f"version {champion.version} of {group}" if champion else f"the limits ({group} has no champion)"
             self.log.info("Challenger %s against %s.\n%s", job["training_job_name"], against, challenge.table())
@@ -127,6 +136,10 @@ class EvaluateChallengerOperator(BaseOperator):
             allowed = "the name of a completed training job, or what TrainingJobSensor returned"
             raise RequestError("training_job", self.training_job, allowed)
         return job
+
+    def _live_config(self) -> str | None:
+        look = EndpointHook(self._connection).look(self.endpoint_name) if self.endpoint_name else None
+        return look.live_config if look is not None else None
 
     def _reject(self, arn: str, reason: str) -> None:
         ModelPackageHook(self._connection).reject(arn, reason)

@@ -19,7 +19,7 @@ from sagemaker_byoc.challenge import PastChallenge
 from sagemaker_byoc.claim import Contender, Turn, run_key
 from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError
-from sagemaker_byoc.hooks.challenge import Rematch
+from sagemaker_byoc.hooks.challenge import lost_since
 from sagemaker_byoc.hooks.claim import ClaimHook
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
@@ -86,9 +86,9 @@ class CreateEndpointOperator(BaseOperator):
         UTC (templated). None is the begin of the run's data interval, else its logical date. It is kept as the tag
         ``data_date`` of the configuration, and a live configuration without that tag is never the newer one
     :param challenge: what ``EvaluateChallengerOperator`` returned (``evaluate_challenger.output``), or its JSON. Right
-        before the endpoint is changed, the model is compared again if another one is champion by then, or is live and
-        passed its smoke test; if it does not win, the task is skipped and its version rejected. The ARN of that version
-        is kept as the tag ``model_package`` of the configuration. None compares nothing (templated)
+        before the endpoint is changed, the model is compared again if another one is champion by then; if it does not
+        win, the task is skipped and its version rejected. The ARN of that version is kept as the tag ``model_package``
+        of the configuration. None compares nothing (templated)
     :param deploy_older: deploy even if the live model was trained on later data (templated)
     :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, and create it
         again. Such an endpoint serves nothing; its logs are kept
@@ -269,7 +269,7 @@ class CreateEndpointOperator(BaseOperator):
     def _check_challenge(self, live_config: str | None) -> None:
         """Keep out a model that would not win any more, after a wait for its turn or for a person."""
         past = PastChallenge.of(self.challenge)
-        reason = Rematch(self._connection, past, self.log).lost(live_config) if past else ""
+        reason = lost_since(self._connection, past, live_config, self.log) if past else ""
         if past and reason:
             if past.model_package:
                 ModelPackageHook(self._connection).reject(past.model_package, reason)

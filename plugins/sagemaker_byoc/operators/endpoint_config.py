@@ -34,9 +34,9 @@ class ListEndpointConfigsOperator(BaseOperator):
     They are known by the tag ``endpoint``; what another tool deployed is not listed. The table is in the task's log.
 
     Returns ``{"endpoint_name", "live", "before_live", "configs": [{"name", "created", "data_date", "models", "run_id",
-    "replaced", "smoke_test"}]}``. ``before_live`` is the one to go back to: what the live one replaced when it was
-    deployed, else the newest one that is older than it; one whose smoke test failed is passed over. None if there is
-    none among those listed. Of an endpoint that does not exist it is the newest one.
+    "replaced", "smoke_test", "model_package"}]}``. ``before_live`` is the one to go back to: what the live one replaced
+    when it was deployed, else the newest one that is older than it; one whose smoke test failed is passed over. None if
+    there is none among those listed. Of an endpoint that does not exist it is the newest one.
 
     :param endpoint_name: the endpoint (templated)
     :param maximum_configs: how many to list (templated)

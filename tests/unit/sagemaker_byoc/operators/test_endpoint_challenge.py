@@ -90,7 +90,7 @@ def test_a_model_that_loses_against_a_new_champion_is_not_deployed(
 ) -> None:
     """Another run's better model was approved while this one waited; the endpoint stays as it is."""
     registry.holds(training_job="iris-1", metric_accuracy="0.97")
-    told = "version 3 of iris has come since the gate: accuracy 0.92 is not as good as the champion's 0.97"
+    told = "version 3 of iris is champion by now: accuracy 0.92 is not as good as the champion's 0.97"
     with pytest.raises(AirflowSkipException, match=told):
         deploy(won)
     assert not [name for name, _ in aws.calls if name in ("UpdateEndpoint", "CreateEndpointConfig", "AddTags")]
