@@ -59,7 +59,8 @@ class CreateEndpointOperator(BaseOperator):
     Nothing is stopped when the task is killed: AWS has no call that ends an update.
 
     Before an endpoint is updated, it is made sure that what it serves could be put back: its configuration, the models
-    of its variants and their artifacts exist. The task fails otherwise, and the endpoint goes on serving.
+    of its variants, their artifacts and their images in ECR exist. The task fails otherwise, and the endpoint goes on
+    serving. What the connection may not look at counts as there.
 
     Returns ``{"endpoint_name", "endpoint_config_name", "previous_endpoint_config_name", "operation",
     "restore_point"}``, the operation being ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none``
