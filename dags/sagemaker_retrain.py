@@ -10,13 +10,14 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `wait_for_training` | waits without holding a worker; killing it stops the job | |
 | `create_model` | makes the SageMaker model from the job's artifact | |
 | `register_model` | registers the model with its metrics and lineage, pending approval | |
-| `evaluate_challenger` | skips the deployment unless the model wins against the newest approved one | |
+| `evaluate_challenger` | skips the deployment unless the model wins against the one that is live | |
 | `ask_for_approval` | waits for a person, if the run was asked to | |
 | `create_endpoint` | creates the endpoint or updates it to the new model | the instances |
 | `wait_for_endpoint` | waits until the new model, and no other, is live | |
 | `smoke_test` | compares answers with labels, reports beside the artifact, puts the earlier model back if need be | |
 | `shift_traffic` | gives a candidate the traffic step by step; does nothing after a direct deployment | |
 | `approve_model` | approves the model in the registry, now that it was proven | |
+| `reject_model` | runs only if the deployment, its test or the shift failed: rejects the version | |
 | `restore_endpoint` | if `wait_for_endpoint` or `smoke_test` failed: brings back what the endpoint served before | |
 
 **Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
@@ -25,8 +26,9 @@ first, each until its smoke test is over. A run on older data than the live mode
 deployment, unless the param says otherwise.
 
 **Champion and challenger**: with `model_package_group` in the settings, a model is deployed only if its metrics win
-against those of the champion, the newest approved version of that group; what was deployed and passed the smoke test
-becomes the next champion. Without it the tasks of the registry are skipped, and every model is deployed.
+against those of the champion: the version of that group that is live, else the newest approved one. What was deployed
+and passed the smoke test becomes the next champion, and a run that waited for the endpoint meanwhile has to win against
+that one as well. Without the setting the tasks of the registry are skipped, and every model is deployed.
 
 **Strategy**: `direct` replaces the live model, then tests the new one. `candidate` puts it beside the live one, where
 no client sees it before it has passed the smoke test; then `shift_traffic` moves the traffic in the steps of the param,
@@ -58,7 +60,11 @@ from sagemaker_byoc.operators.challenge import EvaluateChallengerOperator
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.image import BuildPushImageOperator
 from sagemaker_byoc.operators.model import CreateModelOperator
-from sagemaker_byoc.operators.model_package import ApproveModelOperator, RegisterModelOperator
+from sagemaker_byoc.operators.model_package import (
+    ApproveModelOperator,
+    RegisterModelOperator,
+    RejectModelOperator,
+)
 from sagemaker_byoc.operators.restore import RestoreEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.operators.traffic_shift import ShiftTrafficOperator
@@ -82,6 +88,10 @@ EVENT_QUEUE_URL = "{{ var.json.sagemaker_retrain.event_queue_url | default('') }
 
 # Empty where the Variable has none: the tasks of the model registry are then skipped.
 MODEL_PACKAGE_GROUP = "{{ var.json.sagemaker_retrain.model_package_group | default('') }}"
+
+# Of the run's version. No XComArg, which would skip what follows a smoke test together with the registry's own tasks: a
+# run without a registry whose test failed would then have no failed task at its end, and succeed.
+MODEL_PACKAGE = "{{ (ti.xcom_pull(task_ids='register_model') or {}).get('model_package_arn', '') }}"
 GIT_COMMIT = "{{ var.json.sagemaker_retrain.git_commit | default('') }}"
 
 
@@ -120,6 +130,19 @@ def skip_unless_deployment_failed(context: Context) -> None:
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=["wait_for_endpoint", "smoke_test"], run_ids=[ti.run_id])
     if "failed" not in states.get(ti.run_id, {}).values():
         raise AirflowSkipException("no deployment of this run failed: the endpoint stays as it is")
+
+
+def skip_unless_not_proven(context: Context) -> None:
+    """End the task that rejects the model where another task failed than those that were to prove it.
+
+    Its trigger rule also lets it run when an earlier task failed. A deployment that was overtaken by another, or ended
+    by a person, proved nothing either; clearing and passing it approves the model.
+    """
+    ti = context["ti"]
+    proof = ["wait_for_endpoint", "smoke_test", "shift_traffic"]
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=proof, run_ids=[ti.run_id])
+    if "failed" not in states.get(ti.run_id, {}).values():
+        raise AirflowSkipException("no deployment of this run failed: the version stays as it is")
 
 
 # The day whose data the run trains on: the param if given, else the run's own data interval; a run that was
@@ -326,6 +349,7 @@ with DAG(
         training_job=wait_for_training.output,
         model_package_group=MODEL_PACKAGE_GROUP,
         model_package=register_model.output,
+        endpoint_name=setting("endpoint_name"),
         criteria={"validation:accuracy": {"goal": "maximize", "margin": "{{ params.minimum_gain }}"}},
     )
 
@@ -347,6 +371,7 @@ with DAG(
         endpoint_name=setting("endpoint_name"),
         model_name=create_model.output,
         data_date=PARTITION,
+        challenge=evaluate_challenger.output,
         deploy_older="{{ params.deploy_older }}",
         strategy="{{ params.strategy }}",
         config={
@@ -384,7 +409,14 @@ with DAG(
         maximum_latency_ms="{{ params.maximum_latency_ms }}",
     )
 
-    approve_model = ApproveModelOperator(task_id="approve_model", model_package=register_model.output)
+    approve_model = ApproveModelOperator(task_id="approve_model", model_package=MODEL_PACKAGE)
+
+    reject_model = RejectModelOperator(
+        task_id="reject_model",
+        trigger_rule="one_failed",
+        pre_execute=skip_unless_not_proven,
+        model_package=MODEL_PACKAGE,
+    )
 
     restore_endpoint = RestoreEndpointOperator(
         task_id="restore_endpoint",
@@ -407,6 +439,7 @@ with DAG(
     )
 
     smoke_test >> shift_traffic >> approve_model
+    [wait_for_endpoint, smoke_test, shift_traffic] >> reject_model
 
     # The test brings the earlier model back itself; behind it this is for what kept it from that, such as a busy AWS.
     smoke_test >> restore_endpoint

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Bases", "EcrImage", "ecr_registries"]
 
 _ECR_HOST = re.compile(r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z]{2}[a-z0-9-]+)\.[a-z0-9.-]+")
-_ECR_IMAGE = re.compile(rf"(?P<host>{_ECR_HOST.pattern})/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@.*)?")
+_ECR_IMAGE = re.compile(
+    rf"(?P<host>{_ECR_HOST.pattern})/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.*))?"
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class EcrImage:
     region: str
     repository: str
     tag: str
+    digest: str = ""
 
     @classmethod
     def of(cls, name: str) -> EcrImage | None:
@@ -42,7 +45,13 @@ class EcrImage:
         found = _ECR_IMAGE.fullmatch(name)
         if found is None:
             return None
-        return cls(found["host"], found["account"], found["region"], found["repository"], found["tag"] or "latest")
+        where = found["host"], found["account"], found["region"], found["repository"]
+        return cls(*where, found["tag"] or "latest", found["digest"] or "")
+
+    @property
+    def image_id(self) -> dict[str, str]:
+        """Return what ECR's calls name the image by: the digest, where there is one."""
+        return {"imageDigest": self.digest} if self.digest else {"imageTag": self.tag}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Whether a new model is good enough to take the champion's place.
 
-Owns the criteria, the comparison and its table. Makes no call and ends no task: where the metrics come from and what
-follows from a verdict is the caller's. Knows neither Airflow nor AWS.
+Owns the criteria, the comparison, its table, and how a later task reads it. Makes no call and ends no task: where the
+metrics come from and what follows from a verdict is the caller's. Knows neither Airflow nor AWS.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.limit import number
+from sagemaker_byoc.restore_point import read_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Challenge", "Comparison", "Criterion", "read_criteria"]
+__all__ = ["Challenge", "Comparison", "Criterion", "PastChallenge", "read_criteria"]
 
 GOALS = ("maximize", "minimize")
 MEMBERS = ("goal", "margin", "limit")
@@ -122,6 +123,57 @@ class Challenge:
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
         )
+
+
+@dataclass(frozen=True)
+class PastChallenge:
+    """What ``EvaluateChallengerOperator`` found, as a later task reads it.
+
+    :param training_job: the challenger's
+    :param model_package: ARN of the challenger's own version; None when it is not known
+    :param champion: ARN of the version that was champion then; None when there was none
+    :param metrics: the challenger's value by metric
+    :param reasons: why it did not pass; empty when it did
+    """
+
+    group: str
+    training_job: str
+    model_package: str | None
+    champion: str | None
+    criteria: Sequence[Criterion]
+    metrics: Mapping[str, float]
+    reasons: Sequence[str]
+
+    @classmethod
+    def of(cls, given: Any, field: str = "challenge") -> PastChallenge | None:
+        """Read the operator's result, also as JSON; None stands for none.
+
+        :raises RequestError: it is something else
+        """
+        found = read_mapping(given, field)
+        if found is None:
+            return None
+        try:
+            challenger, champion, compared = found["challenger"], found["champion"], found["comparison"]
+            return cls(
+                group=challenger["model_package_group"],
+                training_job=challenger["training_job_name"],
+                model_package=challenger["model_package_arn"],
+                champion=champion["model_package_arn"] if champion else None,
+                criteria=[Criterion(one["metric"], one["goal"], one["margin"], one["limit"]) for one in compared],
+                metrics={one["metric"]: one["challenger"] for one in compared},
+                reasons=found["reasons"],
+            )
+        except (KeyError, TypeError) as error:
+            raise RequestError(field, given, "what EvaluateChallengerOperator returned, or nothing") from error
+
+    def against(self, champion: Mapping[str, float]) -> Challenge:
+        """Compare the same model with another champion.
+
+        :param champion: value by metric
+        :raises RequestError: it lacks a metric that counts
+        """
+        return Challenge.between(self.criteria, self.metrics, champion)
 
 
 def read_criteria(given: Any, field: str = "criteria") -> list[Criterion]:

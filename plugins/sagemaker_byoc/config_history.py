@@ -13,12 +13,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-__all__ = ["DATA_DATE", "ENDPOINT", "FAILED", "PASSED", "REPLACED", "SMOKE_TEST", "KnownConfig", "before", "table"]
+__all__ = [
+    "DATA_DATE",
+    "ENDPOINT",
+    "FAILED",
+    "MODEL_PACKAGE",
+    "PASSED",
+    "REPLACED",
+    "SMOKE_TEST",
+    "KnownConfig",
+    "before",
+    "table",
+]
 
 DATA_DATE = "data_date"
 """Tag: the date of the data that the model was trained on, for later runs to compare with theirs."""
 ENDPOINT = "endpoint"
 """Tag: the endpoint that the configuration was deployed to."""
+MODEL_PACKAGE = "model_package"
+"""Tag: ARN of the model's version in the model registry, where there is one."""
 REPLACED = "replaced_config"
 """Tag: the configuration that was live when this one was deployed; empty when there was none."""
 SMOKE_TEST = "smoke_test"
@@ -36,6 +49,7 @@ class KnownConfig:
     :param created: ISO 8601
     :param data_date: ISO 8601; empty when it is not known
     :param replaced: what was live before; empty when there was nothing, or it is not known
+    :param model_package: ARN of the model's version in the registry; empty when there is none
     """
 
     name: str
@@ -45,6 +59,7 @@ class KnownConfig:
     run_id: str = ""
     replaced: str = ""
     smoke_test: str = ""
+    model_package: str = ""
 
     @classmethod
     def of(cls, name: str, created: datetime, models: Sequence[str], tags: Mapping[str, str]) -> KnownConfig:
@@ -57,6 +72,7 @@ class KnownConfig:
             run_id=tags.get("airflow:run_id", ""),
             replaced=tags.get(REPLACED, ""),
             smoke_test=tags.get(SMOKE_TEST, ""),
+            model_package=tags.get(MODEL_PACKAGE, ""),
         )
 
     @property

@@ -32,11 +32,13 @@ TOKEN_LENGTH = 32
 class ModelPackage:
     """A version as the registry describes it.
 
+    :param group: name of its group
     :param training_job: name of the job that made the model; empty for a version that another program registered
     :param metrics: last value by metric
     """
 
     arn: str
+    group: str
     version: int
     approval_status: str
     training_job: str
@@ -49,11 +51,16 @@ class ModelPackage:
         numbers = {name.removeprefix(METRIC): _number(text) for name, text in kept.items() if name.startswith(METRIC)}
         return cls(
             arn=description["ModelPackageArn"],
+            group=description.get("ModelPackageGroupName", ""),
             version=description.get("ModelPackageVersion", 0),
             approval_status=description.get("ModelApprovalStatus", ""),
             training_job=kept.get(JOB, ""),
             metrics={name: value for name, value in numbers.items() if value is not None},
         )
+
+    def is_in(self, group: str) -> bool:
+        """Tell whether the version is one of this group, which a name or an ARN stands for."""
+        return self.group == group.rpartition("/")[2]
 
     def is_of_job(self, name: str) -> bool:
         """Tell whether the version holds what this job made."""

@@ -22,7 +22,7 @@ DEPLOYMENT = ("create_endpoint", "wait_for_endpoint", "smoke_test", "shift_traff
 
 def start(stack: Stack, **params: Any) -> Run:
     """Start a run whose model nothing but the gate or a person keeps from the endpoint."""
-    return Run.start(stack, DAG_ID, **ANY_MODEL, **params)
+    return Run.start(stack, DAG_ID, **{**ANY_MODEL, **params})
 
 
 def states(run: Run, *task_ids: str) -> set[str | None]:
@@ -92,6 +92,39 @@ def test_a_model_that_does_not_win_is_not_deployed(stack: Stack) -> None:
     assert "NOT GOOD ENOUGH" in run.log("evaluate_challenger")
     assert "the model did not win" in run.log("create_endpoint")
     assert approval(stack, run) == "Rejected"
+
+
+def test_the_registry_follows_what_is_live(stack: Stack) -> None:
+    """A model that fails its test is rejected; so is one that is taken away by hand, and the one before is champion."""
+    first = start(stack, minimum_gain=-1)
+    assert first.wait() == "success"
+    second = start(stack, minimum_gain=-1, epochs=6)
+    assert second.wait() == "success"
+    failed = start(stack, minimum_gain=-1, epochs=7, maximum_latency_ms=0.001)
+    assert failed.wait() == "failed"
+    assert states(failed, "reject_model") == {"success"}
+    assert approval(stack, failed) == "Rejected"
+    back = Run.start(stack, "sagemaker_restore", endpoint_config_name=config_of(first))
+    assert back.wait() == "success"
+    assert [approval(stack, run) for run in (first, second)] == ["Approved", "Rejected"]
+    last = start(stack, minimum_gain=-1, epochs=8)
+    assert last.wait() == "success"
+    champion = last.xcom("evaluate_challenger")["champion"]
+    assert champion["model_package_arn"] == first.xcom("register_model")["model_package_arn"]
+
+
+def config_of(run: Run) -> str:
+    """Return the configuration that a run deployed."""
+    return str(run.xcom("create_endpoint")["endpoint_config_name"])
+
+
+@pytest.mark.usefixtures("without_group")
+def test_without_a_group_a_failed_test_still_fails_the_run(stack: Stack) -> None:
+    """The registry's tasks at its end are skipped by themselves, and hide nothing."""
+    run = start(stack, epochs=9, maximum_latency_ms=0.001)
+    assert run.wait() == "failed"
+    assert states(run, "approve_model") == {"upstream_failed"}
+    assert states(run, "reject_model") == {"skipped"}
 
 
 @pytest.mark.usefixtures("without_group")

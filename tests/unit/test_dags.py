@@ -27,13 +27,13 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def context(wait_for_endpoint: str | None, smoke_test: str | None = None) -> Any:
+def context(wait_for_endpoint: str | None = "success", **others: str | None) -> Any:
     """Make the context of a task that can ask for the states of others."""
-    states = {"wait_for_endpoint": wait_for_endpoint, "smoke_test": smoke_test}
+    states = {"wait_for_endpoint": wait_for_endpoint, **others}
 
     def get_task_states(*, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, Any]:
         assert dag_id == "sagemaker_retrain"
-        return {run_id: {task_id: states[task_id] for task_id in task_ids} for run_id in run_ids}
+        return {run_id: {task_id: states.get(task_id) for task_id in task_ids} for run_id in run_ids}
 
     return {"ti": SimpleNamespace(dag_id="sagemaker_retrain", run_id="run", get_task_states=get_task_states)}
 
@@ -44,7 +44,7 @@ def test_the_earlier_model_is_brought_back_behind_the_wait_and_the_test() -> Non
     restore, smoke_test = dag.get_task("restore_endpoint"), dag.get_task("smoke_test")
     assert restore.upstream_task_ids >= {"wait_for_endpoint", "smoke_test"}
     assert restore.trigger_rule == "one_failed"
-    assert smoke_test.downstream_task_ids == {"shift_traffic", "restore_endpoint"}
+    assert smoke_test.downstream_task_ids == {"shift_traffic", "reject_model", "restore_endpoint"}
     assert not restore.downstream_task_ids
     assert restore.deployment == smoke_test.deployment == dag.get_task("create_endpoint").output
 
@@ -72,6 +72,7 @@ def test_a_restoration_by_hand_asks_only_for_a_form() -> None:
         "endpoint_config_name": None,
         "maximum_configs": 10,
         "restore": True,
+        "update_registry": True,
     }
     with pytest.raises(AirflowSkipException, match="restore is off"):
         module.skip_unless_restoring({"params": {"restore": False}})
@@ -106,3 +107,64 @@ def test_the_form_of_the_clean_up_reaches_the_task() -> None:
     assert rendered("aws_conn_id") == "aws_default"
     settings["cleanup_aws_conn_id"] = "aws_cleanup"
     assert rendered("aws_conn_id") == "aws_cleanup"
+
+
+def test_a_model_that_was_not_proven_is_rejected() -> None:
+    """Behind each task that was to prove it."""
+    dag = load("sagemaker_retrain").dag
+    reject = dag.get_task("reject_model")
+    assert reject.trigger_rule == "one_failed"
+    assert reject.upstream_task_ids == {"wait_for_endpoint", "smoke_test", "shift_traffic"}
+    assert not reject.downstream_task_ids
+
+
+@pytest.mark.parametrize("failed", ["wait_for_endpoint", "smoke_test", "shift_traffic"])
+def test_each_task_that_proves_lets_the_model_be_rejected(failed: str) -> None:
+    """A container that does not start, a test that fails, clients that get errors."""
+    load("sagemaker_retrain").skip_unless_not_proven(context(**{failed: "failed"}))
+
+
+@pytest.mark.parametrize("state", ["upstream_failed", "success", "skipped", None])
+def test_a_failure_before_the_deployment_rejects_nothing(state: str | None) -> None:
+    """The trigger rule takes it for a failure of the proof."""
+    with pytest.raises(AirflowSkipException, match="no deployment of this run failed"):
+        load("sagemaker_retrain").skip_unless_not_proven(context(state, smoke_test=state, shift_traffic=state))
+
+
+LISTED = {
+    "live": "new",
+    "before_live": "old",
+    "configs": [
+        {"name": "new", "model_package": "arn:2", "smoke_test": "passed"},
+        {"name": "old", "model_package": "arn:1", "smoke_test": "passed"},
+        {"name": "bad", "model_package": "arn:0", "smoke_test": "failed: accuracy"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "taken_away", "put_back"),
+    [("old", "arn:2", "arn:1"), ("bad", "arn:2", ""), ("unknown", "arn:2", ""), ("new", "", "arn:2")],
+)
+def test_the_registry_follows_a_restoration_by_hand(chosen: str, taken_away: str, put_back: str) -> None:
+    """What failed its test is not approved by being put back, and nothing is taken away that is live."""
+    module = load("sagemaker_restore")
+    names = {"params": {"endpoint_config_name": chosen}, "ti": SimpleNamespace(xcom_pull=lambda **_: LISTED)}
+    found = [rendered(module.dag.get_task(task_id), names) for task_id in ("reject_model", "approve_model")]
+    assert found == [taken_away, put_back]
+    assert module.version_taken_away({**LISTED, "live": None}, "old") == "", "the endpoint was deleted"
+
+
+def rendered(task: Any, names: dict[str, Any]) -> str:
+    """Render the version that a task is about, with the macros of its DAG."""
+    template = task.dag.get_template_env().from_string(task.model_package)
+    return str(template.render(**names, **task.dag.user_defined_macros))
+
+
+def test_the_registry_is_left_alone_when_told_so() -> None:
+    """And where the endpoint is."""
+    module = load("sagemaker_restore")
+    for params in ({"restore": True, "update_registry": False}, {"restore": False, "update_registry": True}):
+        with pytest.raises(AirflowSkipException, match="is off"):
+            module.skip_unless_judging({"params": params})
+    module.skip_unless_judging({"params": {"restore": True, "update_registry": True}})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.config_history import DATA_DATE, ENDPOINT, REPLACED, SMOKE_TEST
+from sagemaker_byoc.config_history import DATA_DATE, ENDPOINT, MODEL_PACKAGE, REPLACED, SMOKE_TEST
 from sagemaker_byoc.deployment import Step, data_date, fill_in_variants, is_older, next_step
 from sagemaker_byoc.errors import EndpointFailedError, NoWayBackError, RequestError
 from sagemaker_byoc.guardrail import check_guardrails
@@ -20,7 +20,7 @@ from sagemaker_byoc.hooks.restore_point import take_restore_point
 from sagemaker_byoc.naming import content_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sagemaker_byoc.candidate import Candidate
     from sagemaker_byoc.endpoint_status import EndpointLook
@@ -68,6 +68,7 @@ class DeploymentPlan:
         config: Mapping[str, Any],
         update_config: Mapping[str, Any],
         given_data_date: str | None = None,
+        model_package: str | None = None,
     ) -> DeploymentPlan:
         """Complete the user's requests and check them against AWS's own description.
 
@@ -80,7 +81,8 @@ class DeploymentPlan:
         tags = run.tags(filled.pop("Tags", None))
         date = data_date(given_data_date, run.data_date)
         # Of the configuration alone: the tags of the endpoint stay those of its creation.
-        facts = {ENDPOINT: endpoint_name, **({DATA_DATE: date} if date else {})}
+        known = {DATA_DATE: date, MODEL_PACKAGE: model_package}
+        facts = {ENDPOINT: endpoint_name, **{key: value for key, value in known.items() if value}}
         # Templated text becomes numbers before the name is made: "1" and 1 are the same content.
         named = {**filled, "EndpointConfigName": content_name(base, {}), "Tags": _tagged(tags, facts)}
         checked = connection.conform("sagemaker", "CreateEndpointConfig", named)
@@ -106,6 +108,8 @@ class Deployment:
     :param replace_failed: delete an endpoint that serves nothing and cannot be updated, to create it again
     :param require_way_back: do not replace what could not be put back
     :param beside: stand beside the live model, if there is one, instead of replacing it
+    :param gate: is called with the live configuration's name before the endpoint is changed, and raises what speaks
+        against that
     """
 
     def __init__(
@@ -117,6 +121,7 @@ class Deployment:
         replace_failed: bool,
         require_way_back: bool = True,
         beside: bool = False,
+        gate: Callable[[str | None], None] | None = None,
     ) -> None:
         self._connection = connection
         self._hook = EndpointHook(connection)
@@ -126,6 +131,7 @@ class Deployment:
         self._replace_failed = replace_failed
         self._require_way_back = require_way_back
         self._beside = beside
+        self._gate = gate
 
     def newer_live_config(self, look: EndpointLook | None) -> str | None:
         """Return the live configuration's name and date, if its model was trained on later data than the plan's."""
@@ -144,6 +150,8 @@ class Deployment:
         """
         plan = plan_beside(self._connection, self._plan, look) if self._beside else self._plan
         step = next_step(look, plan.config_name)
+        if self._gate is not None and step in (Step.DELETE, Step.CREATE, Step.UPDATE):
+            self._gate(look.live_config if look is not None else None)
         if step is Step.DELETE:
             self._delete_failed(look)
         if step in (Step.WAIT, Step.DELETE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.retry import aws_code
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sagemaker_byoc.hooks.connection import AwsConnection
 
-__all__ = ["ModelHook"]
+__all__ = ["ModelHook", "containers"]
 
 _EXISTS = "Cannot create already existing model"
 _ABSENT = "Could not find model"
@@ -58,28 +58,62 @@ class ModelHook:
 
         :raises RequestError: which, with its URI as ``given``
         """
-        for field, uri in artifacts(request):
-            self._check_artifact(field, uri)
+        for artifact in artifacts(request):
+            self._check_artifact(artifact)
 
-    def _check_artifact(self, field: str, uri: str) -> None:
+    def _check_artifact(self, artifact: Artifact) -> None:
         """Refuse an artifact that S3 surely does not hold; one that may not be looked at is AWS's to judge."""
-        location = S3Location.parse(uri, field)
         client = self._connection.client("s3")
         try:
-            client.head_object(Bucket=location.bucket, Key=location.key)
+            held = self._holds(client, S3Location.parse(artifact.uri, artifact.field), is_prefix=artifact.is_prefix)
         except client.exceptions.ClientError as error:
             # HEAD has no body, so S3 says its status instead of a code; 403 also stands for "may not list"
-            if aws_code(error) == "404":
-                remedy = "Was it deleted, or moved by a lifecycle rule? Clear the training tasks to make it anew."
-                raise RequestError(field, uri, "an object that S3 holds", remedy) from error
-            if aws_code(error) != "403":
+            if aws_code(error) in ("403", "AccessDenied"):
+                return
+            if aws_code(error) not in ("404", "NoSuchBucket"):
                 raise
+            held = False
+        if not held:
+            allowed = "the beginning of keys that S3 holds" if artifact.is_prefix else "an object that S3 holds"
+            remedy = "Was it deleted, or moved by a lifecycle rule? Clear the training tasks to make it anew."
+            raise RequestError(artifact.field, artifact.uri, allowed, remedy)
+
+    @staticmethod
+    def _holds(client: Any, location: S3Location, *, is_prefix: bool) -> bool:
+        if not is_prefix:
+            client.head_object(Bucket=location.bucket, Key=location.key)
+            return True
+        return bool(client.list_objects_v2(Bucket=location.bucket, Prefix=location.key, MaxKeys=1).get("KeyCount"))
 
 
-def artifacts(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield where the request names a packed artifact, and its URI."""
-    named = [("config.PrimaryContainer", request.get("PrimaryContainer", {}))]
-    named += [(f"config.Containers[{index}]", one) for index, one in enumerate(request.get("Containers", []))]
-    for field, container in named:
-        if container.get("ModelDataUrl", "").startswith(SCHEME):
-            yield f"{field}.ModelDataUrl", container["ModelDataUrl"]
+class Artifact(NamedTuple):
+    """What a container is given from S3.
+
+    :param field: where the request names it
+    :param is_prefix: whether it is all that has keys beginning so, and no single object
+    """
+
+    field: str
+    uri: str
+    is_prefix: bool
+
+
+def containers(request: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the containers of a CreateModel request, and where each stands in it."""
+    if request.get("PrimaryContainer"):
+        yield "config.PrimaryContainer", request["PrimaryContainer"]
+    for index, container in enumerate(request.get("Containers", [])):
+        yield f"config.Containers[{index}]", container
+
+
+def artifacts(request: Mapping[str, Any]) -> Iterator[Artifact]:
+    """Yield everything that the containers of a CreateModel request are given from S3."""
+    for field, container in containers(request):
+        named = [(f"{field}.ModelDataUrl", container.get("ModelDataUrl", ""), container.get("Mode") == "MultiModel")]
+        sources = [(f"{field}.ModelDataSource", container.get("ModelDataSource", {}))]
+        for index, source in enumerate(container.get("AdditionalModelDataSources", [])):
+            sources.append((f"{field}.AdditionalModelDataSources[{index}]", source))
+        for where, source in sources:
+            told = source.get("S3DataSource", {})
+            named.append((f"{where}.S3DataSource.S3Uri", told.get("S3Uri", ""), told.get("S3DataType") == "S3Prefix"))
+        yield from (Artifact(*each) for each in named if each[1].startswith(SCHEME))

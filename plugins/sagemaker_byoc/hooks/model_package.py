@@ -1,6 +1,6 @@
 """Calls to the model registry: groups and their versions.
 
-Owns which version counts as the champion, and which one a retry finds again. Knows nothing of tasks or templates.
+Owns which version a retry finds again. Knows nothing of tasks or templates.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = ["ModelPackageHook"]
 _EXISTS = "already exists"
 _ABSENT = "does not exist"
 _PAGE_SIZE = 100
+_DESCRIPTION_LENGTH = 1024
 
 
 class ModelPackageHook:
@@ -49,6 +50,16 @@ class ModelPackageHook:
         answer = self._connection.client("sagemaker").create_model_package(**request)
         return self._look(answer["ModelPackageArn"])
 
+    def describe(self, arn: str) -> ModelPackage | None:
+        """Return a version; None when it does not exist (any more)."""
+        client = self._connection.client("sagemaker")
+        try:
+            return self._look(arn)
+        except client.exceptions.ClientError as error:
+            if _ABSENT in str(error):
+                return None
+            raise
+
     def update(self, request: Mapping[str, Any]) -> None:
         """Change a version.
 
@@ -65,6 +76,14 @@ class ModelPackageHook:
                 raise RequestError("model_package", request["ModelPackageArn"], allowed, remedy) from error
             raise
 
+    def reject(self, arn: str, reason: str) -> None:
+        """Take a version out of the running, so that nobody approves it by mistake.
+
+        :raises RequestError: there is no such version
+        """
+        description = reason[:_DESCRIPTION_LENGTH]
+        self.update({"ModelPackageArn": arn, "ModelApprovalStatus": "Rejected", "ApprovalDescription": description})
+
     def of_job(self, group: str, training_job: str, since: datetime) -> ModelPackage | None:
         """Return the version that holds what a job made, if it was registered already.
 
@@ -75,7 +94,7 @@ class ModelPackageHook:
                 return package
         return None
 
-    def champion(self, group: str, challenger_job: str) -> ModelPackage | None:
+    def newest_approved(self, group: str, challenger_job: str) -> ModelPackage | None:
         """Return the newest approved version, but for the challenger's own, which an earlier try may have approved."""
         for package in self._newest_first(group, ModelApprovalStatus="Approved"):
             if not package.is_of_job(challenger_job):

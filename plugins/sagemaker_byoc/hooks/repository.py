@@ -1,6 +1,7 @@
 """Calls to ECR.
 
-Owns the repository that takes our image, the login to registries, and the digests of base images. Knows no builder.
+Owns the repository that takes our image, the login to registries, the digests of base images, and whether an image is
+still there. Knows no builder.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from sagemaker_byoc.base_image import Bases
 from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.retry import aws_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from sagemaker_byoc.base_image import EcrImage
     from sagemaker_byoc.hooks.connection import AwsConnection
 
-__all__ = ["ImageRepository", "RegistryLogin", "ecr_bases", "in_region", "registry_login"]
+__all__ = ["ImageRepository", "RegistryLogin", "ecr_bases", "ecr_lacks", "in_region", "registry_login"]
 
 log = logging.getLogger(__name__)
 
@@ -203,3 +205,21 @@ def ecr_bases(connection: AwsConnection, images: Mapping[str, EcrImage]) -> Base
             digests[name] = str(details["imageDigest"])
             log.info("The base image %s is %s.", name, digests[name])
     return Bases(digests, unknown=unknown)
+
+
+def ecr_lacks(connection: AwsConnection, image: EcrImage) -> bool:
+    """Tell whether ECR surely does not hold an image (any more), whatever it was once named by.
+
+    One that may not be looked at counts as held, which the log tells: the role that pulls it may have the right.
+    """
+    client = in_region(connection, image.region).client("ecr")
+    wanted = {"registryId": image.account, "repositoryName": image.repository, "imageIds": [image.image_id]}
+    try:
+        client.describe_images(**wanted)
+    except (client.exceptions.ImageNotFoundException, client.exceptions.RepositoryNotFoundException):
+        return True
+    except client.exceptions.ClientError as error:
+        if aws_code(error) not in ("AccessDenied", "AccessDeniedException"):
+            raise
+        log.warning("Whether ECR still holds the image %s cannot be told: %s", image.repository, error)
+    return False

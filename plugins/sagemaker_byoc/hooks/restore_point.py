@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_byoc.base_image import EcrImage
 from sagemaker_byoc.errors import NoWayBackError, RequestError
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
-from sagemaker_byoc.hooks.model import ModelHook
+from sagemaker_byoc.hooks.model import ModelHook, containers
+from sagemaker_byoc.hooks.repository import ecr_lacks
 from sagemaker_byoc.restore_point import RestorePoint, creation_request, model_names
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ __all__ = ["take_restore_point"]
 def take_restore_point(connection: AwsConnection, config_name: str) -> RestorePoint:
     """Return all that it takes to make a configuration and its models again under the same names.
 
-    :raises NoWayBackError: the configuration, one of its models, or the artifact of one does not exist (any more)
+    :raises NoWayBackError: the configuration, a model of it, or a model's artifact or image does not exist (any more)
     """
     configs = EndpointConfigHook(connection)
     config = configs.describe(config_name)
@@ -49,7 +51,17 @@ def _model(connection: AwsConnection, name: str, config_name: str) -> dict[str, 
     except RequestError as error:
         message = f"S3 does not hold {error.given} any more, the artifact of the model {name} of {config_name}."
         raise NoWayBackError(message) from error
+    _check_images(connection, request, f"the model {name} of {config_name}")
     return request
+
+
+def _check_images(connection: AwsConnection, request: Mapping[str, Any], whose: str) -> None:
+    """Refuse a model whose image nobody could pull any more; of a registry other than ECR nothing is known."""
+    for _, container in containers(request):
+        image = EcrImage.of(container.get("Image", ""))
+        if image is not None and ecr_lacks(connection, image):
+            message = f"ECR does not hold {container['Image']} any more, the image of {whose}."
+            raise NoWayBackError(message)
 
 
 def _request(

@@ -13,7 +13,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sagemaker_byoc.challenge import Challenge, read_criteria
 from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.hooks.challenge import find_champion
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
 from sagemaker_byoc.hooks.training_job_end import judge
 from sagemaker_byoc.model_package import ModelPackage, group_name, package_arn
@@ -32,14 +34,18 @@ __all__ = ["EvaluateChallengerOperator"]
 class EvaluateChallengerOperator(BaseOperator):
     """Compare a new model's metrics with the champion's; skip what follows unless it wins.
 
-    The champion is the newest approved version of the group that another job made, by the metrics that
-    ``RegisterModelOperator`` kept with it. Without one, only the limits count. A metric that one of the two lacks fails
-    the task for good.
+    The champion is the version that the endpoint serves, if it is approved or has passed its smoke test, so that it
+    stays who it is when an earlier model is put back. Where the endpoint serves none of the group, or none is named, it
+    is the newest approved version. The model's own job never counts. The champion's metrics are those that
+    ``RegisterModelOperator`` kept with it. Without a champion, only the limits count. A metric that one of the two
+    lacks fails the task for good.
 
     When the model does not win, the task ends skipped, and so does what follows by Airflow's default trigger rule. The
     comparison is in the log, and the task's XCom in both cases: ``{"passed", "reasons", "champion":
-    {"model_package_arn", "version", "approval_status"} or None, "comparison": [{"metric", "goal", "challenger",
-    "champion", "margin", "limit", "passed"}], "table"}``.
+    {"model_package_arn", "version", "approval_status"} or None, "challenger": {"training_job_name",
+    "model_package_group", "model_package_arn"}, "comparison": [{"metric", "goal", "challenger",
+    "champion", "margin", "limit", "passed"}], "table"}``. Give it to ``CreateEndpointOperator`` as ``challenge``, since
+    the champion may be another one by the time that the deployment has its turn.
 
     :param training_job: what ``TrainingJobSensor`` returned for the new model, or the name of a completed job
         (templated)
@@ -50,6 +56,8 @@ class EvaluateChallengerOperator(BaseOperator):
         little worse) and ``limit`` (the worst value that passes, champion or not); all have to be met (templated)
     :param model_package: the new model's own version, as ARN or as what ``RegisterModelOperator`` returned, which is
         rejected when it does not win, so that nobody approves it by mistake; None rejects nothing (templated)
+    :param endpoint_name: the endpoint whose model has to be beaten, which ``CreateEndpointOperator`` deployed with its
+        ``challenge``; None looks at the registry alone (templated)
     :param aws_conn_id: Airflow connection (templated)
     :param region_name: AWS region; None is the connection's (templated)
     :param verify: whether, or by which bundle, TLS certificates are checked
@@ -61,6 +69,7 @@ class EvaluateChallengerOperator(BaseOperator):
         "model_package_group",
         "criteria",
         "model_package",
+        "endpoint_name",
         "aws_conn_id",
         "region_name",
     )
@@ -74,6 +83,7 @@ class EvaluateChallengerOperator(BaseOperator):
         model_package_group: str | None,
         criteria: dict[str, Any],
         model_package: dict[str, Any] | str | XComArg | None = None,
+        endpoint_name: str | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -85,6 +95,7 @@ class EvaluateChallengerOperator(BaseOperator):
         self.model_package_group = model_package_group
         self.criteria = criteria
         self.model_package = cast("dict[str, Any] | str | None", model_package)  # rendered before it is used
+        self.endpoint_name = endpoint_name
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -99,11 +110,16 @@ class EvaluateChallengerOperator(BaseOperator):
             criteria = read_criteria(self.criteria)
             own_arn = package_arn(self.model_package) if self.model_package else None
             job = self._job()
-            champion = ModelPackageHook(self._connection).champion(group, job["training_job_name"])
+            champion = find_champion(self._connection, group, job["training_job_name"], self._live_config())
             challenge = _challenge(criteria, job, champion)
             against = f"version {champion.version} of {group}" if champion else f"the limits ({group} has no champion)"
             self.log.info("Challenger %s against %s.\n%s", job["training_job_name"], against, challenge.table())
-            verdict = _verdict(challenge, champion)
+            challenger = {
+                "training_job_name": job["training_job_name"],
+                "model_package_group": group,
+                "model_package_arn": own_arn,
+            }
+            verdict = _verdict(challenge, champion, challenger)
             if not challenge.reasons:
                 return verdict
             # A task that skips has no return value; what follows by another trigger rule asks for it.
@@ -121,9 +137,12 @@ class EvaluateChallengerOperator(BaseOperator):
             raise RequestError("training_job", self.training_job, allowed)
         return job
 
+    def _live_config(self) -> str | None:
+        look = EndpointHook(self._connection).look(self.endpoint_name) if self.endpoint_name else None
+        return look.live_config if look is not None else None
+
     def _reject(self, arn: str, reason: str) -> None:
-        request = {"ModelPackageArn": arn, "ModelApprovalStatus": "Rejected", "ApprovalDescription": reason[:1024]}
-        ModelPackageHook(self._connection).update(request)
+        ModelPackageHook(self._connection).reject(arn, reason)
         self.log.info("%s is rejected.", arn)
 
     @property
@@ -136,11 +155,12 @@ def _challenge(criteria: Sequence[Criterion], job: Mapping[str, Any], champion: 
     return Challenge.between(criteria, job["metrics"], metrics)
 
 
-def _verdict(challenge: Challenge, champion: ModelPackage | None) -> dict[str, Any]:
+def _verdict(challenge: Challenge, champion: ModelPackage | None, challenger: dict[str, Any]) -> dict[str, Any]:
     return {
         "passed": not challenge.reasons,
         "reasons": challenge.reasons,
         "champion": champion.result() if champion else None,
+        "challenger": challenger,
         "comparison": [comparison.as_json() for comparison in challenge.comparisons],
         "table": challenge.table(),
     }

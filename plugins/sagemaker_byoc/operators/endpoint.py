@@ -15,13 +15,16 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout, TaskDeferralTimeout
 
 from sagemaker_byoc.candidate import CANDIDATE, DIRECT, read_strategy
+from sagemaker_byoc.challenge import PastChallenge
 from sagemaker_byoc.claim import Contender, Turn
 from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError, RequestError
+from sagemaker_byoc.hooks.challenge import lost_since
 from sagemaker_byoc.hooks.claim import ClaimHook, holder_of
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
 from sagemaker_byoc.hooks.endpoint import EndpointHook
+from sagemaker_byoc.hooks.model_package import ModelPackageHook
 from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.request import as_flag, as_mapping, require_text
 from sagemaker_byoc.retry import fail_fast, is_permanent
@@ -57,7 +60,8 @@ class CreateEndpointOperator(BaseOperator):
     Nothing is stopped when the task is killed: AWS has no call that ends an update.
 
     Before an endpoint is updated, it is made sure that what it serves could be put back: its configuration, the models
-    of its variants and their artifacts exist. The task fails otherwise, and the endpoint goes on serving.
+    of its variants, their artifacts and their images in ECR exist. The task fails otherwise, and the endpoint goes on
+    serving. What the connection may not look at counts as there.
 
     Returns ``{"endpoint_name", "endpoint_config_name", "previous_endpoint_config_name", "operation",
     "restore_point"}``, the operation being ``create``, ``update``, ``adopt`` (an earlier try started it) or ``none``
@@ -84,6 +88,10 @@ class CreateEndpointOperator(BaseOperator):
     :param data_date: of the data that the model was trained on, an ISO 8601 date or datetime; a bare date is midnight
         UTC (templated). None is the begin of the run's data interval, else its logical date. It is kept as the tag
         ``data_date`` of the configuration, and a live configuration without that tag is never the newer one
+    :param challenge: what ``EvaluateChallengerOperator`` returned (``evaluate_challenger.output``), or its JSON. Right
+        before the endpoint is changed, the model is compared again if another one is champion by then; if it does not
+        win, the task is skipped and its version rejected. The ARN of that version is kept as the tag ``model_package``
+        of the configuration. None compares nothing (templated)
     :param deploy_older: deploy even if the live model was trained on later data (templated)
     :param replace_failed: delete an endpoint that is Failed, which AWS lets one do nothing else with, or OutOfService
         with this very configuration, to which AWS does not update it, and create it again. Such an endpoint serves
@@ -113,13 +121,18 @@ class CreateEndpointOperator(BaseOperator):
         "config",
         "update_config",
         "data_date",
+        "challenge",
         "deploy_older",
         "require_way_back",
         "strategy",
         "aws_conn_id",
         "region_name",
     )
-    template_fields_renderers = {"config": "json", "update_config": "json"}  # noqa: RUF012 - as Airflow declares it
+    template_fields_renderers = {  # noqa: RUF012 - as Airflow declares it
+        "config": "json",
+        "update_config": "json",
+        "challenge": "json",
+    }
     operator_extra_links = (EndpointLink(),)
     ui_color = "#d5e8d4"
 
@@ -131,6 +144,7 @@ class CreateEndpointOperator(BaseOperator):
         model_name: str | XComArg | None = None,
         update_config: dict[str, Any] | None = None,
         data_date: str | None = None,
+        challenge: dict[str, Any] | str | XComArg | None = None,
         deploy_older: bool | str = False,
         replace_failed: bool = True,
         require_way_back: bool | str = True,
@@ -153,6 +167,7 @@ class CreateEndpointOperator(BaseOperator):
         self.config = config
         self.update_config = update_config
         self.data_date = data_date
+        self.challenge = challenge
         self.deploy_older = deploy_older
         self.replace_failed = replace_failed
         self.require_way_back = require_way_back
@@ -205,6 +220,7 @@ class CreateEndpointOperator(BaseOperator):
                 replace_failed=self.replace_failed,
                 require_way_back=as_flag(self.require_way_back, "require_way_back", missing=True),
                 beside=read_strategy(self.strategy) == CANDIDATE,
+                gate=self._check_challenge,
             )
             EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
             try:
@@ -248,6 +264,7 @@ class CreateEndpointOperator(BaseOperator):
             self.log.info("There is no other model to stand beside: the deployment is a direct one.")
 
     def _plan(self, run: RunIdentity) -> DeploymentPlan:
+        past = PastChallenge.of(self.challenge)
         return DeploymentPlan.make(
             self._connection,
             run,
@@ -256,7 +273,17 @@ class CreateEndpointOperator(BaseOperator):
             config=as_mapping(self.config, "config"),
             update_config=as_mapping(self.update_config or {}, "update_config"),
             given_data_date=self.data_date,
+            model_package=past.model_package if past else None,
         )
+
+    def _check_challenge(self, live_config: str | None) -> None:
+        """Keep out a model that would not win any more, after a wait for its turn or for a person."""
+        past = PastChallenge.of(self.challenge)
+        reason = lost_since(self._connection, past, live_config, self.log) if past else ""
+        if past and reason:
+            if past.model_package:
+                ModelPackageHook(self._connection).reject(past.model_package, reason)
+            raise AirflowSkipException(f"Nothing is deployed: {reason}.")
 
     @property
     def _connection(self) -> AwsConnection:

@@ -34,10 +34,10 @@ class ListEndpointConfigsOperator(BaseOperator):
     They are known by the tag ``endpoint``; what another tool deployed is not listed. The table is in the task's log.
 
     Returns ``{"endpoint_name", "live", "before_live", "configs": [{"name", "created", "data_date", "models", "run_id",
-    "replaced", "smoke_test"}]}``. ``before_live`` is the one to go back to: what the live one replaced when it was
-    deployed, else the newest one that is older than it; one that failed its smoke test, or that AWS could not make
-    live, is passed over. None if there is none among those listed. Of an endpoint that does not exist it is the newest
-    one. Where age decides, one that passed its smoke test comes before all that were not tested.
+    "replaced", "smoke_test", "model_package"}]}``. ``before_live`` is the one to go back to: what the live one replaced
+    when it was deployed, else the newest one that is older than it; one that failed its smoke test, or that AWS could
+    not make live, is passed over. None if there is none among those listed. Of an endpoint that does not exist it is
+    the newest one. Where age decides, one that passed its smoke test comes before all that were not tested.
 
     :param endpoint_name: the endpoint (templated)
     :param maximum_configs: how many to list (templated)

@@ -77,7 +77,8 @@ class BuildPushImageOperator(BaseOperator):
     :param maximum_context_bytes: refuse a folder that holds more
     :param create_repository: make a missing repository, with immutable tags and a scan of what is pushed
     :param lifecycle_policy: ECR's rules for the repository, such as to expire old images (templated). Whenever
-        something is built, a repository without rules gets these; one that has some keeps its own
+        something is built, a repository without rules gets these; one that has some keeps its own. An image that an
+        endpoint serves has to outlive the next deployments, those that are not deployed included
     :param deferrable: wait in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at the build
     :param stop_on_kill: stop the build when a person ends the task; a build that another run started goes on

@@ -1,11 +1,11 @@
-"""Puts what was trained into the model registry, and approves what was proven.
+"""Puts what was trained into the model registry, approves what was proven and rejects what was not.
 
 Owns the order of the steps. Which properties a version gets is decided in ``model_package`` and ``lineage``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, XComArg
 
-__all__ = ["ApproveModelOperator", "RegisterModelOperator"]
+__all__ = ["ApproveModelOperator", "RegisterModelOperator", "RejectModelOperator"]
 
 
 class RegisterModelOperator(BaseOperator):
@@ -215,22 +215,11 @@ class RegisterModelOperator(BaseOperator):
         return AwsConnection.of(self)
 
 
-class ApproveModelOperator(BaseOperator):
-    """Approve a version of the model registry, which makes it the champion of the runs that follow.
+class _JudgeModelOperator(BaseOperator):
+    """Tell the registry what became of a version."""
 
-    Put it behind the smoke test, so that a version is approved because it was proven in production. Approving it again
-    changes nothing.
-
-    Returns ``{"model_package_arn", "approval_status"}``.
-
-    :param model_package: the version, as ARN or as what ``RegisterModelOperator`` returned (templated)
-    :param description: why; None names the run (templated)
-    :param config: further members of the UpdateModelPackage request, such as ``ModelLifeCycle`` (templated)
-    :param aws_conn_id: Airflow connection (templated)
-    :param region_name: AWS region; None is the connection's (templated)
-    :param verify: whether, or by which bundle, TLS certificates are checked
-    :param botocore_config: keyword arguments of ``botocore.config.Config``
-    """
+    APPROVAL_STATUS: ClassVar[str]
+    DESCRIPTION: ClassVar[str]
 
     template_fields: Sequence[str] = ("model_package", "description", "config", "aws_conn_id", "region_name")
     template_fields_renderers = {"config": "json"}  # noqa: RUF012 - as Airflow declares it
@@ -239,7 +228,7 @@ class ApproveModelOperator(BaseOperator):
     def __init__(
         self,
         *,
-        model_package: dict[str, Any] | str | XComArg,
+        model_package: dict[str, Any] | str | XComArg | None,
         description: str | None = None,
         config: dict[str, Any] | None = None,
         aws_conn_id: str | None = "aws_default",
@@ -249,7 +238,7 @@ class ApproveModelOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.model_package = cast("dict[str, Any] | str", model_package)  # rendered before it is used
+        self.model_package = cast("dict[str, Any] | str | None", model_package)  # rendered before it is used
         self.description = description
         self.config = config
         self.aws_conn_id = aws_conn_id
@@ -258,19 +247,66 @@ class ApproveModelOperator(BaseOperator):
         self.botocore_config = botocore_config
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Check the request and approve."""
+        """Check the request and send it."""
         with fail_fast():
+            if self.model_package in (None, "", "None"):
+                raise AirflowSkipException("there is no model_package, so that the registry has nothing to be told")
             run = RunIdentity.of(context)
             config = as_mapping(self.config or {}, "config")
             ours = {
                 "ModelPackageArn": package_arn(self.model_package),
-                "ModelApprovalStatus": "Approved",
-                "ApprovalDescription": self.description or f"proven by run {run.run_id} of DAG {run.dag_id}",
+                "ModelApprovalStatus": self.APPROVAL_STATUS,
+                "ApprovalDescription": self.description
+                or f"{self.DESCRIPTION} by run {run.run_id} of DAG {run.dag_id}",
             }
             for member in ours.keys() & config.keys():
                 raise RequestError(f"config.{member}", config[member], "nothing: the operator fills this member in")
             connection = AwsConnection.of(self)
             request = connection.conform("sagemaker", "UpdateModelPackage", {**config, **ours})
             ModelPackageHook(connection).update(request)
-            self.log.info("%s is approved.", request["ModelPackageArn"])
-            return {"model_package_arn": request["ModelPackageArn"], "approval_status": "Approved"}
+            self.log.info("%s is %s.", request["ModelPackageArn"], self.APPROVAL_STATUS.lower())
+            return {"model_package_arn": request["ModelPackageArn"], "approval_status": self.APPROVAL_STATUS}
+
+
+class ApproveModelOperator(_JudgeModelOperator):
+    """Approve a version of the model registry, which lets it be the champion of the runs that follow.
+
+    Put it behind the smoke test, so that a version is approved because it was proven in production. Approving it again
+    changes nothing.
+
+    Returns ``{"model_package_arn", "approval_status"}``.
+
+    :param model_package: the version, as ARN or as what ``RegisterModelOperator`` returned; empty, where there is no
+        model registry, skips the task (templated)
+    :param description: why; None names the run (templated)
+    :param config: further members of the UpdateModelPackage request, such as ``ModelLifeCycle`` (templated)
+    :param aws_conn_id: Airflow connection (templated)
+    :param region_name: AWS region; None is the connection's (templated)
+    :param verify: whether, or by which bundle, TLS certificates are checked
+    :param botocore_config: keyword arguments of ``botocore.config.Config``
+    """
+
+    APPROVAL_STATUS = "Approved"
+    DESCRIPTION = "proven"
+
+
+class RejectModelOperator(_JudgeModelOperator):
+    """Reject a version of the model registry, so that it is no champion and nobody approves it by mistake.
+
+    Put it behind what failed to prove the model, or took it away, with a trigger rule such as ``one_failed``. One that
+    was approved before is rejected as well; ``ApproveModelOperator`` approves it again.
+
+    Returns ``{"model_package_arn", "approval_status"}``.
+
+    :param model_package: the version, as ARN or as what ``RegisterModelOperator`` returned; empty, where there is no
+        model registry, skips the task (templated)
+    :param description: why; None names the run (templated)
+    :param config: further members of the UpdateModelPackage request, such as ``ModelLifeCycle`` (templated)
+    :param aws_conn_id: Airflow connection (templated)
+    :param region_name: AWS region; None is the connection's (templated)
+    :param verify: whether, or by which bundle, TLS certificates are checked
+    :param botocore_config: keyword arguments of ``botocore.config.Config``
+    """
+
+    APPROVAL_STATUS = "Rejected"
+    DESCRIPTION = "not proven"

@@ -18,7 +18,7 @@ from sagemaker_byoc.operators.endpoint_config import ListEndpointConfigsOperator
 from sagemaker_byoc.operators.restore import RestoreEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from tests.support.classifier_account import REACHED, RECORDS, ClassifierAccount, create, smoke_test, wait
-from tests.support.operator_cloud import operator_cloud
+from tests.support.operator_cloud import CLASSIFIER, operator_cloud
 from tests.support.process_cloud import wait_until
 from tests.support.task_run import TaskRun
 
@@ -184,6 +184,21 @@ def test_what_could_not_be_put_back_is_not_replaced(served: Served, deleted: str
     assert sagemaker.describe_endpoint(EndpointName=served.name)["LastModifiedTime"] == before["LastModifiedTime"]
     assert served.answers_rightly()
     assert create(served.name, model, require_way_back=False)["restore_point"] is None
+
+
+def test_an_image_that_expired_is_no_way_back(account: ClassifierAccount) -> None:
+    """The endpoint goes on with what it pulled once, and nobody could pull it again."""
+    model = account.model(GOOD)
+    described = account.sagemaker.describe_model(ModelName=model)["PrimaryContainer"]
+    image = account.cloud.push("expiring", {"serve": CLASSIFIER})
+    own = {"Image": image, "ModelDataUrl": described["ModelDataUrl"]}
+    account.sagemaker.create_model(ModelName=f"{model}-x", ExecutionRoleArn=account.role_arn, PrimaryContainer=own)
+    deployed = create(account.name(), f"{model}-x")
+    wait(deployed)
+    account.cloud.client("ecr").batch_delete_image(repositoryName="expiring", imageIds=[{"imageTag": "v1"}])
+    with fails(r"no way back.*ECR does not hold .*/expiring:v1 any more"):
+        create(deployed["endpoint_name"], account.model(WRONG), exclusive=False)
+    assert Served(account, deployed["endpoint_name"], model, deployed["endpoint_config_name"]).answers_rightly()
 
 
 def test_what_is_deleted_after_the_update_is_made_again(served: Served) -> None:

@@ -15,7 +15,7 @@ IRELAND = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
     [
         (f"{IRELAND}/team/base:3", EcrImage(IRELAND, "123456789012", "eu-west-1", "team/base", "3")),
         (f"{IRELAND}/base", EcrImage(IRELAND, "123456789012", "eu-west-1", "base", "latest")),
-        (f"{IRELAND}/base@sha256:1", EcrImage(IRELAND, "123456789012", "eu-west-1", "base", "latest")),
+        (f"{IRELAND}/base@sha256:1", EcrImage(IRELAND, "123456789012", "eu-west-1", "base", "latest", "sha256:1")),
         ("public.ecr.aws/docker/library/python:3.12", None),
         ("python:3.12", None),
         (f"proxy.local/{IRELAND}/base", None),

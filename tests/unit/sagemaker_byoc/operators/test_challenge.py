@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sagemaker_byoc.operators.challenge import EvaluateChallengerOperator
 from tests.support.fake_aws import AwsSays, FakeAws
+from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.fake_registry import GROUP, FakeRegistry
 from tests.support.task_run import TaskRun
 
@@ -30,6 +31,12 @@ def operator(**changes: Any) -> EvaluateChallengerOperator:
         "aws_conn_id": None,
     }
     return EvaluateChallengerOperator(task_id="evaluate", **settings | changes)
+
+
+def serves(aws: FakeAws, package: str, smoke_test: str) -> None:
+    """Let the live configuration have been deployed from a version; empty for one that nobody knows."""
+    tags = {"model_package": package, "smoke_test": smoke_test}
+    aws.on("ListTags", {"Tags": [{"Key": key, "Value": value} for key, value in tags.items() if value]})
 
 
 @pytest.mark.parametrize("state", ["no group", "no version", "nothing approved"])
@@ -83,6 +90,44 @@ def test_the_champion_is_the_newest_approved_one_of_another_job(registry: FakeRe
     registry.holds("Rejected", metric_accuracy="0.99")
     registry.holds(training_job="iris-2", metric_accuracy="0.9")
     assert TaskRun().of(operator())["champion"]["model_package_arn"] == champion
+
+
+@pytest.mark.parametrize(
+    ("approval", "smoke_test", "is_champion"),
+    [
+        ("Approved", "", True),
+        ("PendingManualApproval", "passed", True),
+        ("PendingManualApproval", "", False),
+        ("Rejected", "passed", False),
+    ],
+)
+def test_the_champion_is_what_is_live_if_it_is_proven(
+    registry: FakeRegistry, aws: FakeAws, approval: str, smoke_test: str, is_champion: bool
+) -> None:
+    """An approved version that is newer was taken away again, or never deployed."""
+    live = registry.holds(approval, training_job="iris-0", metric_accuracy="0.7")
+    newest = registry.holds(training_job="iris-1", metric_accuracy="0.5")
+    FakeEndpoint(aws).exists("InService", "config")
+    serves(aws, live, smoke_test)
+    verdict = TaskRun().of(operator(endpoint_name="iris"))
+    assert verdict["champion"]["model_package_arn"] == (live if is_champion else newest)
+    assert TaskRun().of(operator())["champion"]["model_package_arn"] == newest, "nobody said which endpoint"
+
+
+@pytest.mark.parametrize("case", ["own", "of another group", "deleted", "unknown", "no endpoint"])
+def test_what_is_live_and_no_champion_leaves_the_newest_approved_one(
+    registry: FakeRegistry, aws: FakeAws, case: str
+) -> None:
+    """The model itself, another group's, one that was deleted, one of before there was a registry, or nothing."""
+    newest = registry.holds(training_job="iris-0", metric_accuracy="0.5")
+    endpoint = FakeEndpoint(aws)
+    if case != "no endpoint":
+        endpoint.exists("InService", "config")
+    live = registry.holds("PendingManualApproval", training_job="iris-2" if case == "own" else "x", metric_accuracy="1")
+    if case == "of another group":
+        registry.packages[live]["ModelPackageGroupName"] = "roses"
+    serves(aws, {"deleted": f"{live}0", "unknown": ""}.get(case, live), "passed")
+    assert TaskRun().of(operator(endpoint_name="iris"))["champion"]["model_package_arn"] == newest
 
 
 def test_a_limit_counts_without_a_champion(registry: FakeRegistry) -> None:

@@ -128,6 +128,96 @@ def test_an_artifact_that_is_gone_is_no_way_back(aws: FakeAws, endpoint: FakeEnd
         TaskRun().of(operator())
 
 
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/iris"
+
+
+def has_container(aws: FakeAws, endpoint: FakeEndpoint, **container: Any) -> None:
+    """Let the live model have this container."""
+    aws.on("DescribeModel", {**endpoint.describe_model(ModelName="old-model"), "PrimaryContainer": container})
+
+
+@pytest.mark.parametrize(
+    ("image", "image_id"),
+    [(f"{ECR}@sha256:1", {"imageDigest": "sha256:1"}), (f"{ECR}:v1", {"imageTag": "v1"})],
+)
+@pytest.mark.parametrize("code", ["ImageNotFoundException", "RepositoryNotFoundException"])
+def test_an_image_that_is_gone_is_no_way_back(
+    aws: FakeAws, endpoint: FakeEndpoint, image: str, image_id: dict[str, str], code: str
+) -> None:
+    """A lifecycle policy expires it, while the endpoint goes on with the copy that it once pulled."""
+    endpoint.exists("InService", "old")
+    has_container(aws, endpoint, Image=image)
+    aws.on("DescribeImages", AwsSays(code, "not here"))
+    with pytest.raises(
+        AirflowFailException, match=rf"no way back.*ECR does not hold {image} any more.*old-model of old"
+    ):
+        TaskRun().of(operator())
+    assert aws.asked("DescribeImages") == [
+        {"registryId": "123456789012", "repositoryName": "team/iris", "imageIds": [image_id]}
+    ]
+    assert not aws.asked("UpdateEndpoint")
+
+
+def test_an_image_that_may_not_be_looked_at_is_left_to_aws(
+    aws: FakeAws, endpoint: FakeEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may lie in another account, which lets the model's role in and not the worker's; the log says so."""
+    endpoint.exists("InService", "old")
+    has_container(aws, endpoint, Image=f"{ECR}:v1")
+    aws.on("DescribeImages", AwsSays("AccessDeniedException", "is not authorized to perform: ecr:DescribeImages"))
+    assert TaskRun().of(operator())["operation"] == "update"
+    assert "Whether ECR still holds the image team/iris cannot be told" in caplog.text
+
+
+def test_an_image_that_cannot_be_looked_at_now_is_tried_again(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Nothing is replaced on a guess."""
+    endpoint.exists("InService", "old")
+    has_container(aws, endpoint, Image=f"{ECR}:v1")
+    aws.on("DescribeImages", AwsSays("ServerException", "try later", 500))
+    with pytest.raises(Exception, match="try later") as raised:
+        TaskRun().of(operator())
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+def source(uri: str, kind: str) -> dict[str, Any]:
+    """Return a ModelDataSource."""
+    return {"S3DataSource": {"S3Uri": uri, "S3DataType": kind, "CompressionType": "None"}}
+
+
+@pytest.mark.parametrize(
+    ("container", "call"),
+    [
+        ({"ModelDataSource": source("s3://bucket/model/", "S3Prefix")}, "ListObjectsV2"),
+        ({"ModelDataSource": source("s3://bucket/model/", "S3Object")}, "HeadObject"),
+        (
+            {"AdditionalModelDataSources": [{"ChannelName": "a", **source("s3://bucket/model/", "S3Prefix")}]},
+            "ListObjectsV2",
+        ),
+        ({"Mode": "MultiModel", "ModelDataUrl": "s3://bucket/model/"}, "ListObjectsV2"),
+    ],
+)
+def test_every_form_of_model_data_is_looked_for(
+    aws: FakeAws, endpoint: FakeEndpoint, container: dict[str, Any], call: str
+) -> None:
+    """Of a prefix one key is enough; without any, the container would have nothing to load."""
+    endpoint.exists("InService", "old")
+    has_container(aws, endpoint, Image="registry/image@sha256:1", **container)
+    aws.on(call, AwsSays("404", "Not Found", 404) if call == "HeadObject" else {"KeyCount": 0})
+    with pytest.raises(AirflowFailException, match=r"does not hold s3://bucket/model/ any more"):
+        TaskRun().of(operator())
+    aws.on(call, {} if call == "HeadObject" else {"KeyCount": 1})
+    assert TaskRun().of(operator())["operation"] == "update"
+    endpoint.exists("InService", "old")
+    aws.on(call, AwsSays("403" if call == "HeadObject" else "AccessDenied", "Access Denied", 403))
+    assert TaskRun().of(operator())["operation"] == "update"
+    [first, *_] = aws.asked(call)
+    assert first == (
+        {"Bucket": "bucket", "Key": "model/"}
+        if call == "HeadObject"
+        else {"Bucket": "bucket", "Prefix": "model/", "MaxKeys": 1}
+    )
+
+
 def test_an_endpoint_out_of_service_is_updated_without_a_way_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """It serves nothing that could be lost."""
     endpoint.exists("OutOfService", "old")

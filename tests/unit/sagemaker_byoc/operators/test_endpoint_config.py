@@ -37,7 +37,11 @@ def endpoint(aws: FakeAws) -> FakeEndpoint:
 
     def tags(**request: Any) -> dict[str, Any]:
         name = request["ResourceArn"].rpartition("/")[2]
-        tags = {"endpoint": "iris-scale" if "scale" in name else "iris", "data_date": f"2026-01-0{name[-1]}"}
+        tags = {
+            "endpoint": "iris-scale" if "scale" in name else "iris",
+            "data_date": f"2026-01-0{name[-1]}",
+            "model_package": f"arn:{name}",
+        }
         return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     def pages(**request: Any) -> dict[str, Any]:
@@ -63,7 +67,7 @@ def test_the_endpoints_own_configurations_are_listed(aws: FakeAws, endpoint: Fak
     result = TaskRun().of(operator())
     assert [config["name"] for config in result["configs"]] == ["iris-3", "iris-2", "iris-1"]
     assert (result["live"], result["before_live"]) == ("iris-3", "iris-2")
-    assert result["configs"][1]["models"] == ["iris-2-m"]
+    assert (result["configs"][1]["models"], result["configs"][1]["model_package"]) == (["iris-2-m"], "arn:iris-2")
     first = aws.asked("ListEndpointConfigs")[0]
     assert first == {"NameContains": "iris", "SortBy": "CreationTime", "SortOrder": "Descending"}
 

@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from sagemaker_byoc.operators.model_package import ApproveModelOperator, RegisterModelOperator
+from sagemaker_byoc.operators.model_package import (
+    ApproveModelOperator,
+    RegisterModelOperator,
+    RejectModelOperator,
+)
 from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_registry import GROUP, FakeRegistry
 from tests.support.fake_training import FakeTraining
@@ -199,10 +203,29 @@ def test_approval_makes_the_champion(registry: FakeRegistry) -> None:
     assert registry.packages[arn]["ApprovalDescription"] == "proven by run scheduled__2026-01-02 of DAG retrain"
 
 
+@pytest.mark.parametrize("before", ["PendingManualApproval", "Approved"])
+def test_a_model_that_was_not_proven_is_rejected(registry: FakeRegistry, before: str) -> None:
+    """Also one that was approved once."""
+    arn = registry.holds(before)
+    reject = RejectModelOperator(task_id="reject", model_package=arn, aws_conn_id=None)
+    assert TaskRun().of(reject) == {"model_package_arn": arn, "approval_status": "Rejected"}
+    assert registry.packages[arn]["ModelApprovalStatus"] == "Rejected"
+    assert registry.packages[arn]["ApprovalDescription"] == "not proven by run scheduled__2026-01-02 of DAG retrain"
+
+
+@pytest.mark.parametrize("judge", [ApproveModelOperator, RejectModelOperator])
+@pytest.mark.parametrize("given", [None, "", "None"])
+def test_without_a_version_the_registry_is_told_nothing(aws: FakeAws, judge: Any, given: str | None) -> None:
+    """A DAG leaves the registry to a setting."""
+    with pytest.raises(AirflowSkipException, match="no model_package"):
+        TaskRun().of(judge(task_id="judge", model_package=given, aws_conn_id=None))
+    assert aws.calls == []
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"model_package": None}, "model_package: got None"),
+        ({"model_package": "iris"}, "model_package: got 'iris'"),
         ({"model_package": "arn:aws:sagemaker:eu-west-1:123456789012:model-package/iris/9"}, "AWS says:"),
         ({"config": {"ModelApprovalStatus": "Rejected"}}, "config.ModelApprovalStatus: got 'Rejected'"),
         ({"config": {"ModelLifeCycle": {"Stage": "x"}}}, "config.ModelLifeCycle.StageStatus: got None"),

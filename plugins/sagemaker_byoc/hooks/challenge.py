@@ -1,0 +1,70 @@
+"""Finds out who has to be beaten, at the gate and again when a deployment has its turn.
+
+Owns which version counts as the champion. The comparison stands in ``challenge``. Knows nothing of tasks or templates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagemaker_byoc.config_history import MODEL_PACKAGE, PASSED, SMOKE_TEST
+from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
+from sagemaker_byoc.hooks.model_package import ModelPackageHook
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+    from sagemaker_byoc.challenge import PastChallenge
+    from sagemaker_byoc.hooks.connection import AwsConnection
+    from sagemaker_byoc.model_package import ModelPackage
+
+__all__ = ["find_champion", "lost_since"]
+
+APPROVED, PENDING = "Approved", "PendingManualApproval"
+
+
+def find_champion(
+    connection: AwsConnection, group: str, challenger_job: str, live_config: str | None
+) -> ModelPackage | None:
+    """Return the version that is live, if it is a proven one of the group, else the newest approved one.
+
+    The challenger's own never counts, which an earlier try may have deployed and approved.
+
+    :param live_config: the endpoint configuration that is live, where that is known
+    """
+    live = _live(connection, group, live_config) if live_config else None
+    if live is not None and not live.is_of_job(challenger_job):
+        return live
+    return ModelPackageHook(connection).newest_approved(group, challenger_job)
+
+
+def lost_since(connection: AwsConnection, past: PastChallenge, live_config: str | None, log: Logger) -> str:
+    """Return why a model must not be deployed, however long ago the gate let it pass; empty when it may.
+
+    Against the champion that the gate saw, nothing is compared again.
+
+    :raises RequestError: the champion lacks a metric that counts
+    """
+    if past.reasons:
+        return f"the model did not win: {'; '.join(past.reasons)}"
+    champion = find_champion(connection, past.group, past.training_job, live_config)
+    if champion is None or champion.arn == past.champion:
+        return ""
+    challenge = past.against(champion.metrics_as(past.metrics))
+    whose = f"version {champion.version} of {past.group} is champion by now"
+    log.info("The %s.\n%s", whose, challenge.table())
+    return f"{whose}: {'; '.join(challenge.reasons)}" if challenge.reasons else ""
+
+
+def _live(connection: AwsConnection, group: str, live_config: str) -> ModelPackage | None:
+    """Return the version that is live, approved or with its approval on its way.
+
+    The run that deployed it lets others have the endpoint after the smoke test, and approves a little later.
+    """
+    tags = EndpointConfigHook(connection).tags(live_config)
+    arn = tags.get(MODEL_PACKAGE)
+    package = ModelPackageHook(connection).describe(arn) if arn else None
+    if package is None or not package.is_in(group):
+        return None
+    is_proven = package.approval_status == PENDING and tags.get(SMOKE_TEST) == PASSED
+    return package if is_proven or package.approval_status == APPROVED else None
