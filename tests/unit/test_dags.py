@@ -60,7 +60,7 @@ def test_a_failure_before_the_deployment_brings_nothing_back(state: str | None) 
 @pytest.mark.parametrize(("wait", "test"), [("failed", "upstream_failed"), ("success", "failed")])
 def test_a_failed_wait_or_test_lets_the_task_run(wait: str, test: str) -> None:
     """Nothing else does."""
-    load("sagemaker_retrain").skip_unless_deployment_failed(context(wait, test))
+    load("sagemaker_retrain").skip_unless_deployment_failed(context(wait, smoke_test=test))
 
 
 def test_a_restoration_by_hand_asks_only_for_a_form() -> None:
