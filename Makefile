@@ -12,7 +12,7 @@ BENCH := PYTHONPATH=plugins:include:. $(VENV)/bin/python -W ignore
 PYTEST := $(VENV)/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-unit test-container test-integration test-docker test-compose test-e2e test-kill test-bench lint format bench wheel lock clean setup setup-container setup-stock
+.PHONY: help run ui test test-unit test-container test-integration test-docker test-compose test-e2e test-deployment test-kill test-bench lint format bench wheel lock clean setup setup-container setup-stock
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -32,7 +32,7 @@ setup-container:
 setup-stock:
 	@"$(PYTHON)" include/local_stack/bootstrap.py $(STOCK_VENV) $(STOCK_REQUIREMENTS)
 
-test: test-unit test-container test-integration test-docker test-e2e ## all tests but those of Compose, kills and benchmarks, the quick ones first
+test: test-unit test-container test-integration test-docker test-e2e ## all tests but those of Compose, deployments, kills and benchmarks, the quick ones first
 
 test-unit: setup ## rules and logic, no socket: seconds
 	$(PYTEST) tests/unit --ignore=tests/unit/container
@@ -50,7 +50,10 @@ test-compose: setup ## the stack of docker-compose.yaml, both executors: minutes
 	$(PYTEST) tests/compose
 
 test-e2e: setup ## real Airflow, real container: minutes
-	$(PYTEST) tests/e2e --ignore=tests/e2e/test_kill.py
+	$(PYTEST) tests/e2e --ignore=tests/e2e/test_kill.py --ignore=tests/e2e/deployment
+
+test-deployment: setup ## the queue for an endpoint, the way back, candidates, champions and the clean-up in the real Airflow: minutes
+	$(PYTEST) tests/e2e/deployment
 
 test-kill: setup ## what each kind of kill does, with schedulers and triggerers that crash: minutes
 	$(PYTEST) tests/e2e/test_kill.py
