@@ -5,6 +5,7 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 
 | task | what it does | costs |
 |---|---|---|
+| `check_smoke_test` | reads the smoke test's records, so that a fault in them is told before anything is paid | |
 | `build_push_image` | builds the image unless ECR holds this very content already | CodeBuild minutes |
 | `create_training_job` | starts the training job, or adopts the one that an earlier try started | the job |
 | `wait_for_training` | waits without holding a worker; killing it stops the job | |
@@ -50,7 +51,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
@@ -284,8 +285,25 @@ with DAG(
         ),
     },
 ) as dag:
+    known_records: dict[str, Any] = {
+        "records": setting("smoke_test_records"),
+        "label_column": setting("label_column"),
+        "minimum_accuracy": "{{ params.minimum_accuracy }}",
+        "maximum_latency_ms": "{{ params.maximum_latency_ms }}",
+    }
+
+    check_smoke_test = InvokeSmokeTestOperator(
+        task_id="check_smoke_test",
+        pre_execute=skip_unless_deploying,
+        endpoint_name=setting("endpoint_name"),
+        only_check=True,
+        **known_records,
+    )
+
     build_push_image = BuildPushImageOperator(
         task_id="build_push_image",
+        # A run that only trains checks no smoke test.
+        trigger_rule="none_failed",
         context_path=str(CONTAINER),
         repository=setting("repository"),
         builder="codebuild",
@@ -394,11 +412,8 @@ with DAG(
     smoke_test = InvokeSmokeTestOperator(
         task_id="smoke_test",
         deployment=create_endpoint.output,
-        records=setting("smoke_test_records"),
-        label_column=setting("label_column"),
-        minimum_accuracy="{{ params.minimum_accuracy }}",
-        maximum_latency_ms="{{ params.maximum_latency_ms }}",
         report_uri=f"{ARTIFACT_FOLDER}/smoke-test.json",
+        **known_records,
     )
 
     shift_traffic = ShiftTrafficOperator(
@@ -426,7 +441,8 @@ with DAG(
     )
 
     (
-        build_push_image
+        check_smoke_test
+        >> build_push_image
         >> create_training_job
         >> wait_for_training
         >> create_model

@@ -13,6 +13,7 @@ from local_stack.home import CHECKOUT
 from tests.support.readme import command, terminal
 
 TASKS = {
+    "check_smoke_test",
     "build_push_image",
     "create_training_job",
     "wait_for_training",

@@ -72,11 +72,27 @@ def test_the_deployment_knows_what_the_gate_compared(retrain: Any) -> None:
 
 
 def test_skipped_registry_tasks_do_not_skip_the_deployment(retrain: Any) -> None:
-    """Question and deployment follow a gate that was skipped; what proves and approves follows a deployment only."""
+    """Question and deployment follow a gate that was skipped, and the build a check that was.
+
+    What proves and approves follows a deployment only.
+    """
     rules = {task.task_id: task.trigger_rule.value for task in retrain.dag.tasks}
     tolerant = {name for name, rule in rules.items() if rule == "none_failed"}
-    assert tolerant == {"ask_for_approval", "create_endpoint"}
+    assert tolerant == {"build_push_image", "ask_for_approval", "create_endpoint"}
     approve = retrain.dag.get_task("approve_model")
     # Behind register_model too, it would be skipped before a smoke test fails, and the run without a registry succeed.
     assert approve.upstream_task_ids == {"shift_traffic"}
     assert rules["approve_model"] == "all_success"
+
+
+def test_the_smoke_test_is_checked_before_anything_is_paid(retrain: Any) -> None:
+    """With the same records and limits; a run that only trains is not held up by them."""
+    check, test = retrain.dag.get_task("check_smoke_test"), retrain.dag.get_task("smoke_test")
+    assert not check.upstream_task_ids
+    assert check.only_check
+    for name in ("records", "label_column", "minimum_accuracy", "maximum_latency_ms"):
+        assert getattr(check, name) == getattr(test, name)
+    build = retrain.dag.get_task("build_push_image")
+    assert (build.upstream_task_ids, build.trigger_rule) == ({"check_smoke_test"}, "none_failed")
+    with pytest.raises(AirflowSkipException, match="deploy is off"):
+        check._pre_execute_hook(context({}, deploy=False))

@@ -106,6 +106,8 @@ class InvokeSmokeTestOperator(BaseOperator):
     :param gives_back: whether a verdict of this test lets the next run deploy, as said above. Of several tests in a run
         only the last one may, so that none asks another run's model; give the others False. A mapped test never does:
         the run keeps the endpoint until it is over
+    :param only_check: read and check the records, the checker and the limits, and ask nothing: for a task before the
+        training, so that what is wrong with them costs nothing. Returns ``{"records": their number}``
     :param maximum_rows_in_table: rows that the log, the message and the XCom hold at most
     :param deferrable: wait for a rollback in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at an endpoint that is rolled back
@@ -171,6 +173,7 @@ class InvokeSmokeTestOperator(BaseOperator):
         invoke_config: dict[str, Any] | None = None,
         report_uri: str | None = None,
         gives_back: bool = True,
+        only_check: bool = False,
         maximum_rows_in_table: int = 50,
         deferrable: bool = True,
         poll_interval_seconds: float = 5.0,
@@ -206,6 +209,7 @@ class InvokeSmokeTestOperator(BaseOperator):
         self.invoke_config = invoke_config
         self.report_uri = report_uri
         self.gives_back = gives_back
+        self.only_check = only_check
         self.maximum_rows_in_table = maximum_rows_in_table
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
@@ -216,6 +220,8 @@ class InvokeSmokeTestOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask, report and judge; go back if that ends badly."""
+        if self.only_check:
+            return self._check()
         with fail_fast(), self._held(context):
             deployed = self._deployed()
             if deployed is None:
@@ -236,6 +242,13 @@ class InvokeSmokeTestOperator(BaseOperator):
                 rollback.fail(failure)
             rollback.note(PASSED)
             return data
+
+    def _check(self) -> dict[str, int]:
+        with fail_fast():
+            questions = self._smoke_test(self.endpoint_name).prepare().questions
+            records = sum(len(question.records) for question in questions)
+            self.log.info("%d records can be asked.", records)
+            return {"records": records}
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], goal: dict[str, Any], sent: str, failure: str

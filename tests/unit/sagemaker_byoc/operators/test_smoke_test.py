@@ -153,6 +153,22 @@ def test_a_good_endpoint_passes_with_a_report(aws: FakeAws, records: Path) -> No
     assert len(aws.asked("InvokeEndpoint")) == 5
 
 
+def test_a_check_asks_nothing(aws: FakeAws, records: Path) -> None:
+    """It reads what there is to be asked, before there is an endpoint."""
+    assert TaskRun().of(operator(str(records), only_check=True)) == {"records": 4}
+    assert not aws.calls
+
+
+@pytest.mark.parametrize(
+    "fault", [{"records": "/nowhere.csv"}, {"minimum_accuracy": 90}, {"checker": "nowhere.judge"}, {"repeats": 0}]
+)
+def test_a_check_finds_what_the_test_would_stumble_over(aws: FakeAws, records: Path, fault: dict[str, Any]) -> None:
+    """For good, since another try would read the same."""
+    with pytest.raises(AirflowFailException):
+        TaskRun().of(operator(**{"records": str(records), "only_check": True, **fault}))
+    assert not aws.calls
+
+
 def test_labels_are_not_sent(aws: FakeAws, records: Path) -> None:
     """An endpoint that is told the answer proves nothing."""
     TaskRun().of(operator(records))
