@@ -70,8 +70,10 @@ from sagemaker_byoc.operators.restore import RestoreEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.operators.traffic_shift import ShiftTrafficOperator
 from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator
+from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
 from sagemaker_byoc.sensors.training_job import TrainingJobSensor
+from sagemaker_byoc.traffic_shift import read_steps
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -101,6 +103,14 @@ def skip_unless_deploying(context: Context) -> None:
     if not context["params"]["deploy"]:
         raise AirflowSkipException("the param deploy is off: the model is made, the endpoint stays as it is")
     skip_unless_won(context)
+
+
+def check_before_paying(context: Context) -> None:
+    """Refuse what would fail after the training, in a run that deploys."""
+    if not context["params"]["deploy"]:
+        raise AirflowSkipException("the param deploy is off: nothing will be tested")
+    with fail_fast():
+        read_steps(context["params"]["traffic_steps"])
 
 
 def skip_unless_asking(context: Context) -> None:
@@ -294,7 +304,7 @@ with DAG(
 
     check_smoke_test = InvokeSmokeTestOperator(
         task_id="check_smoke_test",
-        pre_execute=skip_unless_deploying,
+        pre_execute=check_before_paying,
         endpoint_name=setting("endpoint_name"),
         only_check=True,
         **known_records,

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from local_stack.home import CHECKOUT
 
@@ -23,7 +23,7 @@ def retrain() -> Any:
     return module
 
 
-def context(results: dict[str, Any], **params: bool) -> Any:
+def context(results: dict[str, Any], **params: Any) -> Any:
     """Return the context of a task behind others that returned these results."""
     ti = SimpleNamespace(xcom_pull=lambda task_ids: results.get(task_ids))
     return {"ti": ti, "params": {"deploy": True, "require_approval": True, **params}}
@@ -96,3 +96,8 @@ def test_the_smoke_test_is_checked_before_anything_is_paid(retrain: Any) -> None
     assert (build.upstream_task_ids, build.trigger_rule) == ({"check_smoke_test"}, "none_failed")
     with pytest.raises(AirflowSkipException, match="deploy is off"):
         check._pre_execute_hook(context({}, deploy=False))
+    # A comparison that was lost before the run was cleared does not matter here.
+    lost = {"register_model": "arn", "evaluate_challenger": {"passed": False}}
+    check._pre_execute_hook(context(lost, traffic_steps=[10, 100]))
+    with pytest.raises(AirflowFailException, match="ascend to 100"):
+        check._pre_execute_hook(context({}, traffic_steps=[10, 50]))

@@ -192,6 +192,9 @@ class PreparedSmokeTest:
                 "came after this one, so that its answers say nothing about this model."
             )
             raise EndpointSupersededError(message)
+        if look.live_config != wanted:
+            message = f"Endpoint {name} is still being given {wanted}: until that is live, another model may answer."
+            raise SmokeTestError(message)
 
     def _variants(self) -> Sequence[str | None]:
         """Name the variants to ask; None leaves the choice to the weights."""

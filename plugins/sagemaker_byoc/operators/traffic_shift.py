@@ -128,10 +128,10 @@ class ShiftTrafficOperator(BaseOperator):
         """Shift the traffic, or go on with what an earlier try began."""
         with fail_fast(), self._held(context):
             deployed = self._deployed()
-            settings = self._settings()
             push_endpoint(context, self._connection.region, deployed.endpoint_name)
             if deployed.candidate is None:
                 return self._nothing_to_do(deployed)
+            settings = self._settings()
             shift = self._shift(deployed, deployed.candidate, settings)
             if failure := shift.interrupted():
                 self._go_back(context, deployed, failure)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local_stack.seed import VARIABLE
 from local_stack.stack import DAG_ID
-from tests.e2e.probe import Run, aws
+from tests.e2e.probe import Run, aws, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from local_stack.stack import Stack
 
 ANY_MODEL = {"partition": "2026-01-03", "epochs": 5, "minimum_accuracy": 0, "deploy_older": True}
+READ_FOR = timedelta(seconds=10)
 DEPLOYMENT = ("create_endpoint", "wait_for_endpoint", "smoke_test", "shift_traffic", "approve_model")
 
 
@@ -37,10 +39,16 @@ def approval(stack: Stack, run: Run) -> str:
 
 
 def answer(run: Run, option: str) -> None:
-    """Answer the question as a person does in the UI."""
+    """Answer the question as a person does in the UI, who reads it first.
+
+    Airflow takes a question for lost that is answered before its scheduler has heard that the worker is done, which
+    takes it some seconds, and asks again.
+    """
     run.wait_for_task("ask_for_approval", "awaiting_input")
-    body = {"chosen_options": [option], "params_input": {}}
-    run.act("PATCH", f"{run.path}/taskInstances/ask_for_approval/-1/hitlDetails", body)
+    question = f"{run.path}/taskInstances/ask_for_approval/-1/hitlDetails"
+    asked_at = datetime.fromisoformat(run.stack.airflow.call("GET", question)["created_at"].replace("Z", "+00:00"))
+    until(lambda: datetime.now(timezone.utc) - asked_at > READ_FOR, "the question is read")
+    run.act("PATCH", question, {"chosen_options": [option], "params_input": {}})
 
 
 @pytest.fixture

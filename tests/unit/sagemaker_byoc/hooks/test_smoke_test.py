@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sagemaker_byoc.errors import EndpointSupersededError
+from sagemaker_byoc.errors import EndpointSupersededError, SmokeTestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.smoke_test import SmokeTest
 from tests.support.fake_endpoint import FakeEndpoint
@@ -39,6 +39,15 @@ def test_what_is_prepared_can_be_asked_again(aws: FakeAws) -> None:
         prepared.ask("new")
     assert len(aws.asked("GetObject")) == 1
     assert len(aws.asked("InvokeEndpoint")) == 2 * 3
+
+
+def test_a_model_that_is_not_live_yet_proves_nothing(aws: FakeAws) -> None:
+    """While the update goes on, the old containers answer, and may answer rightly."""
+    FakeEndpoint(aws).exists("Updating", "old", pending="new")
+    prepared = SmokeTest(AwsConnection(None), "iris", [{"length": 1, "species": "setosa"}], "species").prepare()
+    with pytest.raises(SmokeTestError, match="still being given new"):
+        prepared.ask("new")
+    assert not aws.asked("InvokeEndpoint")
 
 
 def test_preparing_asks_the_endpoint_nothing(aws: FakeAws) -> None:
