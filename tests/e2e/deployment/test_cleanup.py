@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from local_stack.stack import DAG_ID
@@ -24,7 +25,7 @@ def test_a_model_that_was_never_deployed_is_told_and_then_deleted(stack: Stack) 
     result = told.xcom("clean_up")
     assert model in [row["name"] for row in result["rows"]]
     assert "image" not in result["found"]
-    assert f"model  {model}" in told.log("clean_up")
+    assert re.search(rf"\bmodel +{model}\b", told.log("clean_up"))
     assert sagemaker.describe_model(ModelName=model)["ModelName"] == model
 
     deleted = Run.start(stack, "sagemaker_cleanup", retention_days=1e-6, keep_configs=1000, delete=True)
