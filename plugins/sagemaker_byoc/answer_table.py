@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from sagemaker_byoc.text_table import aligned
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,9 +34,7 @@ def answer_table(
         *([["stable?", *("yes" if answer.stable else "NO" for _, answer in shown)]] if with_repeats else []),
         *([["why", *(answer.why for _, answer in shown)]] if any(answer.why for _, answer in shown) else []),
     ]
-    widths = [max(map(len, column)) for column in columns]
-    rows = zip(*columns, strict=True)
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = aligned(list(zip(*columns, strict=True)))
     hidden = len(answers) - len(shown)
     return "\n".join([*lines, f"... and {hidden} more"] if hidden > 0 else lines)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.limit import number
 from sagemaker_byoc.restore_point import read_mapping
+from sagemaker_byoc.text_table import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,11 +119,7 @@ class Challenge:
 
     def table(self) -> str:
         """Return the comparison as aligned text."""
-        rows = [HEADER, *(_row(comparison) for comparison in self.comparisons)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-        )
+        return "\n".join(aligned([HEADER, *(_row(comparison) for comparison in self.comparisons)]))
 
 
 @dataclass(frozen=True)

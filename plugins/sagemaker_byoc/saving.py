@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.leftover import ENDPOINT_KIND, IMAGE, KINDS
+from sagemaker_byoc.text_table import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -139,9 +140,7 @@ def table(found: Sequence[Leftover], now: datetime) -> str:
     """Return the leftovers as aligned text."""
     rows = [("kind", "name", "age", "USD/hour", "why it may go")]
     rows += [(each.kind, each.name, _age(now - each.since), _money(each.hourly_usd), each.reason) for each in found]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, sum_line(found)])
+    return "\n".join([*aligned(rows), sum_line(found)])
 
 
 def _age(age: timedelta) -> str:
