@@ -13,7 +13,7 @@ from sagemaker_byoc.errors import SageMakerByocError, TrainingJobFailedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CREDENTIAL_CODES", "aws_code", "fail_fast", "is_permanent", "is_throttled"]
+__all__ = ["CREDENTIAL_CODES", "aws_code", "fail_fast", "is_denied", "is_permanent", "is_throttled"]
 
 PERMANENT_CODES = frozenset(
     {
@@ -78,6 +78,11 @@ THROTTLING_CODES = frozenset(
 )
 """Error codes that ask for fewer calls, whichever call it was.
 Source: botocore.retries.standard.ThrottledRetryableChecker."""
+
+
+def is_denied(error: BaseException) -> bool:
+    """Tell whether AWS says that the call is not allowed."""
+    return aws_code(error) in ("AccessDenied", "AccessDeniedException")
 
 
 def is_throttled(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from sagemaker_byoc.errors import EndpointClaimError, ProofError
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.task_state import run_is_running, this_airflow
 from sagemaker_byoc.hooks.watched import PAGE_SIZE, answered_at
-from sagemaker_byoc.retry import aws_code
+from sagemaker_byoc.retry import aws_code, is_denied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["ClaimHook", "held_until_tested", "holder_of"]
 
 log = logging.getLogger(__name__)
-
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 class ClaimHook:
@@ -181,7 +179,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if aws_code(error) not in _DENIED:
+        if not is_denied(error):
             raise
         operation = getattr(error, "operation_name", "")
         message = (

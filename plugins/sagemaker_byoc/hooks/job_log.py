@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from sagemaker_byoc.console import log_url
 from sagemaker_byoc.log_progress import LogProgress
 from sagemaker_byoc.pause import DENIED_SECONDS
-from sagemaker_byoc.retry import aws_code
 from sagemaker_byoc.training_job_status import LOG_GROUP
 from sagemaker_byoc.training_log import TrainingLines
 
@@ -29,7 +28,6 @@ __all__ = [
     "JobLog",
     "NewLines",
     "denial",
-    "is_denied",
     "read_each",
     "read_group",
     "second_look_seconds",
@@ -183,11 +181,6 @@ def second_look_seconds(ended_at_ms: int | None) -> float:
 def now_ms() -> int:
     """Return this machine's time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
-
-
-def is_denied(error: BaseException) -> bool:
-    """Tell whether AWS says that the log may not be read."""
-    return aws_code(error) in ("AccessDenied", "AccessDeniedException")
 
 
 def denial(error: BaseException) -> str:

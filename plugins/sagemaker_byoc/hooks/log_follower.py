@@ -9,9 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 from sagemaker_byoc.call_pace import CallPace
-from sagemaker_byoc.hooks.job_log import JobLog, denial, is_denied, read_each, second_look_seconds
+from sagemaker_byoc.hooks.job_log import JobLog, denial, read_each, second_look_seconds
 from sagemaker_byoc.hooks.log import LogHook
 from sagemaker_byoc.pause import DENIED_SECONDS
+from sagemaker_byoc.retry import is_denied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from sagemaker_byoc.base_image import Bases
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.retry import aws_code
+from sagemaker_byoc.retry import is_denied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -219,7 +219,7 @@ def ecr_lacks(connection: AwsConnection, image: EcrImage) -> bool:
     except (client.exceptions.ImageNotFoundException, client.exceptions.RepositoryNotFoundException):
         return True
     except client.exceptions.ClientError as error:
-        if aws_code(error) not in ("AccessDenied", "AccessDeniedException"):
+        if not is_denied(error):
             raise
         log.warning("Whether ECR still holds the image %s cannot be told: %s", image.repository, error)
     return False

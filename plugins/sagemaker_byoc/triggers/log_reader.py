@@ -15,9 +15,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sagemaker_byoc.call_pace import CallBudget, CallPace
-from sagemaker_byoc.hooks.job_log import denial, is_denied, read_each, read_group
+from sagemaker_byoc.hooks.job_log import denial, read_each, read_group
 from sagemaker_byoc.hooks.log import LogHook
 from sagemaker_byoc.pause import DENIED_SECONDS
+from sagemaker_byoc.retry import is_denied
 from sagemaker_byoc.triggers.shared import nap
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from sagemaker_byoc.hooks import job_log
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.job_log import JobLog, read_each, read_group
 from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.retry import is_denied
 from sagemaker_byoc.training_job_status import LOG_GROUP
 from tests.support.fake_aws import LOADER, AwsSays
 
@@ -189,7 +190,7 @@ def test_a_refusal_says_what_to_allow_and_how_to_do_without(logs: FakeLogs) -> N
     logs.refusal = AwsSays("AccessDeniedException", "User is not authorized")
     with pytest.raises(Exception, match="not authorized") as raised:
         each(job())
-    assert job_log.is_denied(raised.value)
+    assert is_denied(raised.value)
     text = job_log.denial(raised.value)
     for part in ("logs:FilterLogEvents", f"log-group:{LOG_GROUP}", "stream_logs=False", "10 min", "not authorized"):
         assert part in text
