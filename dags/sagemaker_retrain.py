@@ -137,9 +137,7 @@ def skip_unless_deployment_failed(context: Context) -> None:
     Its trigger rule also lets it run when an earlier task failed, and a deployment of the run before a clear may still
     be there to be read.
     """
-    ti = context["ti"]
-    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=["wait_for_endpoint", "smoke_test"], run_ids=[ti.run_id])
-    if "failed" not in states.get(ti.run_id, {}).values():
+    if not has_failed(context, "wait_for_endpoint", "smoke_test"):
         raise AirflowSkipException("no deployment of this run failed: the endpoint stays as it is")
 
 
@@ -149,11 +147,15 @@ def skip_unless_not_proven(context: Context) -> None:
     Its trigger rule also lets it run when an earlier task failed. A deployment that was overtaken by another, or ended
     by a person, proved nothing either; clearing and passing it approves the model.
     """
-    ti = context["ti"]
-    proof = ["wait_for_endpoint", "smoke_test", "shift_traffic"]
-    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=proof, run_ids=[ti.run_id])
-    if "failed" not in states.get(ti.run_id, {}).values():
+    if not has_failed(context, "wait_for_endpoint", "smoke_test", "shift_traffic"):
         raise AirflowSkipException("no deployment of this run failed: the version stays as it is")
+
+
+def has_failed(context: Context, *task_ids: str) -> bool:
+    """Say whether one of these tasks of the run has failed by itself, and not only because of one before it."""
+    ti = context["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=list(task_ids), run_ids=[ti.run_id])
+    return "failed" in states.get(ti.run_id, {}).values()
 
 
 # The day whose data the run trains on: the param if given, else the run's own data interval; a run that was
