@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.restore_point import model_names
+from sagemaker_byoc.restore_point import model_names, variants_of
 from sagemaker_byoc.run import PROJECT
 
 if TYPE_CHECKING:
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = ["Account", "Endpoint", "EndpointConfig", "Image", "ImageUse", "Model", "is_ours", "package_images"]
-
-_VARIANTS = ("ProductionVariants", "ShadowProductionVariants")
-
-
-def _variants(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [variant for member in _VARIANTS for variant in described.get(member, ())]
 
 
 @dataclass(frozen=True)
@@ -51,8 +45,8 @@ class Endpoint:
         """Read an answer of DescribeEndpoint."""
         pending = described.get("PendingDeploymentSummary", {})
         named = [described.get("EndpointConfigName"), pending.get("EndpointConfigName")]
-        variants = _variants(described)
-        deployed = [image for each in [*variants, *_variants(pending)] for image in each.get("DeployedImages", ())]
+        variants = variants_of(described)
+        deployed = [image for each in [*variants, *variants_of(pending)] for image in each.get("DeployedImages", ())]
         return cls(
             name=described["EndpointName"],
             arn=described["EndpointArn"],
@@ -102,7 +96,7 @@ class EndpointConfig:
     @classmethod
     def of(cls, described: Mapping[str, Any], tags: Mapping[str, str]) -> EndpointConfig:
         """Read an answer of DescribeEndpointConfig."""
-        variants = _variants(described)
+        variants = variants_of(described)
         return cls(
             name=described["EndpointConfigName"],
             arn=described["EndpointConfigArn"],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.limit import number
-from sagemaker_byoc.restore_point import read_mapping
+from sagemaker_byoc.request import read_mapping
 from sagemaker_byoc.text_table import aligned
 
 if TYPE_CHECKING:

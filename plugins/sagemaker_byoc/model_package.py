@@ -23,6 +23,9 @@ KEY_LENGTH, VALUE_LENGTH = 128, 256
 NOT_A_PROPERTY_CHARACTER = re.compile(r"[^\w .:/=+\-@]")
 """What CustomerMetadataProperties may hold: letters, digits, spaces and these. Source: botocore's sagemaker model."""
 
+APPROVED, PENDING, REJECTED = "Approved", "PendingManualApproval", "Rejected"
+"""ModelApprovalStatus, in AWS's words."""
+
 JOB = "training_job"
 METRIC = "metric:"
 TOKEN_LENGTH = 32

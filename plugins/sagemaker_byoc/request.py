@@ -11,15 +11,16 @@ import difflib
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["as_flag", "as_mapping", "conform", "require_text"]
+__all__ = ["as_flag", "as_mapping", "conform", "read_mapping", "require_text"]
 
 FEW = 12
 INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
@@ -53,6 +54,25 @@ def as_mapping(given: Any, field: str) -> Mapping[str, Any]:
         return given
     remedy = "A template renders to text unless the DAG has render_template_as_native_obj=True."
     raise RequestError(field, given, "an object (a dict)", remedy if isinstance(given, str) else "")
+
+
+def read_mapping(given: Any, field_name: str) -> Mapping[str, Any] | None:
+    """Return an object that was given as it is or as JSON; None, or what a template makes of it, stands for none.
+
+    :param field_name: how the message names it
+    :raises RequestError: it is neither
+    """
+    found = given
+    if isinstance(given, str):
+        text = given.strip()
+        try:
+            found = None if text in ("", "None") else json.loads(text)
+        except ValueError as error:
+            remedy = "Use the XCom itself, or the filter tojson in a template."
+            raise RequestError(field_name, given, "an object, or its JSON", remedy) from error
+    if found is None or isinstance(found, Mapping):
+        return found
+    raise RequestError(field_name, given, "an object, or its JSON")
 
 
 def as_flag(given: Any, field: str, *, missing: bool = False) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.candidate import Candidate
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.restore_point import RestorePoint, read_mapping
+from sagemaker_byoc.request import read_mapping
+from sagemaker_byoc.restore_point import RestorePoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

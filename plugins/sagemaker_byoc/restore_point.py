@@ -6,18 +6,18 @@ in from outside. Knows neither Airflow nor boto3.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.request import read_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["RestorePoint", "creation_request", "model_names", "read_mapping"]
+__all__ = ["RestorePoint", "creation_request", "model_names", "variants_of"]
 
 _AWS_TAG = "aws:"
 """What tags begin with that nobody but AWS may give (service model, ``TagKey``)."""
@@ -58,25 +58,6 @@ class RestorePoint:
         return {"config": dict(self.config), "models": [dict(model) for model in self.models]}
 
 
-def read_mapping(given: Any, field_name: str) -> Mapping[str, Any] | None:
-    """Return an object that was given as it is or as JSON; None, or what a template makes of it, stands for none.
-
-    :param field_name: how the message names it
-    :raises RequestError: it is neither
-    """
-    found = given
-    if isinstance(given, str):
-        text = given.strip()
-        try:
-            found = None if text in ("", "None") else json.loads(text)
-        except ValueError as error:
-            remedy = "Use the XCom itself, or the filter tojson in a template."
-            raise RequestError(field_name, given, "an object, or its JSON", remedy) from error
-    if found is None or isinstance(found, Mapping):
-        return found
-    raise RequestError(field_name, given, "an object, or its JSON")
-
-
 def creation_request(
     described: Mapping[str, Any], shape: Any, tags: Sequence[Mapping[str, str]] = ()
 ) -> dict[str, Any]:
@@ -92,8 +73,13 @@ def creation_request(
 
 def model_names(config: Mapping[str, Any]) -> list[str]:
     """Return the models of a configuration's variants, shadow variants as well, each once."""
-    variants = [*config.get("ProductionVariants", []), *config.get("ShadowProductionVariants", [])]
-    return list(dict.fromkeys(variant["ModelName"] for variant in variants if variant.get("ModelName")))
+    return list(dict.fromkeys(variant["ModelName"] for variant in variants_of(config) if variant.get("ModelName")))
+
+
+def variants_of(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the variants of a configuration or an endpoint, shadow variants behind the others."""
+    members = ("ProductionVariants", "ShadowProductionVariants")
+    return [variant for member in members for variant in described.get(member, ())]
 
 
 def _kept(value: Any, shape: Any) -> Any:

@@ -26,6 +26,11 @@ class S3Location:
     bucket: str
     key: str
 
+    @property
+    def uri(self) -> str:
+        """Return the address."""
+        return f"{SCHEME}{self.bucket}/{self.key}"
+
     @classmethod
     def parse(cls, uri: Any, field: str, *, whole_bucket: bool = False) -> S3Location:
         """Read a URI, taking everything behind the bucket as the key, character by character.

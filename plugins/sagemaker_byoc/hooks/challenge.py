@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sagemaker_byoc.config_history import MODEL_PACKAGE, PASSED, SMOKE_TEST
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
+from sagemaker_byoc.model_package import APPROVED, PENDING
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from sagemaker_byoc.model_package import ModelPackage
 
 __all__ = ["find_champion", "lost_since"]
-
-APPROVED, PENDING = "Approved", "PendingManualApproval"
 
 
 def find_champion(

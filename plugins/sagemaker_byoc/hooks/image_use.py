@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.account import package_images
 from sagemaker_byoc.leftover import IMAGE
+from sagemaker_byoc.model_package import APPROVED, PENDING
 from sagemaker_byoc.retry import is_throttled
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ class ImageUsers:
     def _package_arns(self) -> list[str]:
         young = datetime.now(timezone.utc) - self._younger_than
         wanted: list[dict[str, Any]] = [
-            {"ModelApprovalStatus": "Approved"},
-            {"ModelApprovalStatus": "PendingManualApproval", "CreationTimeAfter": young},
+            {"ModelApprovalStatus": APPROVED},
+            {"ModelApprovalStatus": PENDING, "CreationTimeAfter": young},
         ]
         listed = [
             self._client.list("list_model_packages", "ModelPackageSummaryList", ModelPackageType="Both", **filters)

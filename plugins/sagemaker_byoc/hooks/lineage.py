@@ -46,14 +46,14 @@ class LineageHook:
 
     def write(self, record: bytes, artifact: str) -> dict[str, str]:
         """Put the record beside the artifact; return where it is, as a MetricsSource of the API."""
-        location = S3Location.parse(artifact, "training_job.model_artifacts")
-        key = f"{location.key.rpartition('/')[0]}/{_RECORD}".lstrip("/")
+        beside = S3Location.parse(artifact, "training_job.model_artifacts")
+        place = S3Location(beside.bucket, f"{beside.key.rpartition('/')[0]}/{_RECORD}".lstrip("/"))
         self._connection.client("s3").put_object(
-            Bucket=location.bucket, Key=key, Body=record, ContentType=_CONTENT_TYPE
+            Bucket=place.bucket, Key=place.key, Body=record, ContentType=_CONTENT_TYPE
         )
         return {
             "ContentType": _CONTENT_TYPE,
-            "S3Uri": f"{SCHEME}{location.bucket}/{key}",
+            "S3Uri": place.uri,
             "ContentDigest": f"sha256:{hashlib.sha256(record).hexdigest()}",
         }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.model_package import ModelPackage
+from sagemaker_byoc.model_package import APPROVED, REJECTED, ModelPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +82,7 @@ class ModelPackageHook:
         :raises RequestError: there is no such version
         """
         description = reason[:_DESCRIPTION_LENGTH]
-        self.update({"ModelPackageArn": arn, "ModelApprovalStatus": "Rejected", "ApprovalDescription": description})
+        self.update({"ModelPackageArn": arn, "ModelApprovalStatus": REJECTED, "ApprovalDescription": description})
 
     def of_job(self, group: str, training_job: str, since: datetime) -> ModelPackage | None:
         """Return the version that holds what a job made, if it was registered already.
@@ -96,7 +96,7 @@ class ModelPackageHook:
 
     def newest_approved(self, group: str, challenger_job: str) -> ModelPackage | None:
         """Return the newest approved version, but for the challenger's own, which an earlier try may have approved."""
-        for package in self._newest_first(group, ModelApprovalStatus="Approved"):
+        for package in self._newest_first(group, ModelApprovalStatus=APPROVED):
             if not package.is_of_job(challenger_job):
                 return package
         return None

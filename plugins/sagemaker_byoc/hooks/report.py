@@ -43,7 +43,7 @@ class ReportFile:
     @property
     def uri(self) -> str:
         """The object's address."""
-        return f"s3://{self.location.bucket}/{self.location.key}"
+        return self.location.uri
 
     def write(self, report: Mapping[str, Any]) -> None:
         """Write the object, in the place of an earlier one.

@@ -33,6 +33,7 @@ __all__ = [
     "give_up",
     "judge",
     "raise_for_event",
+    "result_of",
     "stop_if_wait_was_killed",
     "stop_patiently_if_left",
 ]
@@ -107,6 +108,28 @@ def judge(connection: AwsConnection, name: str, look: TrainingJobLook | None = N
     if look.status == "Failed":
         raise TrainingJobFailedError(story, transient=look.is_platform_fault)
     raise TrainingJobStoppedError(story)
+
+
+def result_of(
+    connection: AwsConnection, training_job: Any, *needed: str, with_metrics: bool = False
+) -> Mapping[str, Any]:
+    """Return what the sensor returned for a completed job, asking AWS when only the job's name is known.
+
+    :param training_job: that result, or the name
+    :param needed: members that must not be empty
+    :param with_metrics: whether there must be metrics, of which there may be none
+    :raises TrainingJobFailedError: as ``judge`` does
+    :raises TrainingJobStoppedError: as ``judge`` does
+    :raises RequestError: a member is missing, there is no such job, or it has not ended
+    """
+    job = judge(connection, training_job) if isinstance(training_job, str) else training_job
+    has_all = isinstance(job, dict) and all(job.get(name) for name in needed)
+    if not has_all or (with_metrics and "metrics" not in job):
+        left = " that left a model" if "model_artifacts" in needed else ""
+        allowed = f"the name of a completed training job{left}, or what TrainingJobSensor returned"
+        raise RequestError("training_job", training_job, allowed)
+    result: Mapping[str, Any] = job
+    return result
 
 
 def tell(connection: AwsConnection, look: TrainingJobLook) -> str:

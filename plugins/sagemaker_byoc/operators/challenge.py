@@ -12,12 +12,11 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sagemaker_byoc.challenge import Challenge, read_criteria
-from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.challenge import find_champion
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
-from sagemaker_byoc.hooks.training_job_end import judge
+from sagemaker_byoc.hooks.training_job_end import result_of
 from sagemaker_byoc.model_package import ModelPackage, group_name, package_arn
 from sagemaker_byoc.retry import fail_fast
 
@@ -109,7 +108,7 @@ class EvaluateChallengerOperator(BaseOperator):
                 raise AirflowSkipException("there is no model_package_group, so that there is no champion either")
             criteria = read_criteria(self.criteria)
             own_arn = package_arn(self.model_package) if self.model_package else None
-            job = self._job()
+            job = result_of(self._connection, self.training_job, "training_job_name", with_metrics=True)
             champion = find_champion(self._connection, group, job["training_job_name"], self._live_config())
             challenge = _challenge(criteria, job, champion)
             against = f"version {champion.version} of {group}" if champion else f"the limits ({group} has no champion)"
@@ -128,14 +127,6 @@ class EvaluateChallengerOperator(BaseOperator):
             if own_arn:
                 self._reject(own_arn, reason)
             raise AirflowSkipException(reason)
-
-    def _job(self) -> Mapping[str, Any]:
-        """Return the job's result, asking AWS when only its name is known."""
-        job = judge(self._connection, self.training_job) if isinstance(self.training_job, str) else self.training_job
-        if not isinstance(job, dict) or not job.get("training_job_name") or "metrics" not in job:
-            allowed = "the name of a completed training job, or what TrainingJobSensor returned"
-            raise RequestError("training_job", self.training_job, allowed)
-        return job
 
     def _live_config(self) -> str | None:
         look = EndpointHook(self._connection).look(self.endpoint_name) if self.endpoint_name else None

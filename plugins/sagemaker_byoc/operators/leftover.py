@@ -18,8 +18,7 @@ from sagemaker_byoc.hooks.paced_client import PacedClient
 from sagemaker_byoc.hooks.price import hourly_prices
 from sagemaker_byoc.leftover import Retention, leftovers
 from sagemaker_byoc.limit import count, number
-from sagemaker_byoc.request import as_flag
-from sagemaker_byoc.restore_point import read_mapping
+from sagemaker_byoc.request import as_flag, read_mapping
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.saving import Prices, given_prices, instance_types, priced, report, sum_line, table
 

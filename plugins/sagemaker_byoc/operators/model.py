@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import BaseOperator
 
 from sagemaker_byoc.console import model_url
-from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.model import ModelHook
-from sagemaker_byoc.hooks.training_job_end import judge
+from sagemaker_byoc.hooks.training_job_end import result_of
 from sagemaker_byoc.links import ModelLink
 from sagemaker_byoc.naming import content_name
 from sagemaker_byoc.request import as_mapping
@@ -109,19 +108,11 @@ class CreateModelOperator(BaseOperator):
         container = dict(as_mapping(given or {}, "config.PrimaryContainer"))
         if container.get("ModelPackageName"):
             return container
-        job = self._job()
+        job = result_of(self._connection, self.training_job, "model_artifacts", "image_uri")
         if not container.get("ModelDataUrl") and not container.get("ModelDataSource"):
             container["ModelDataUrl"] = job["model_artifacts"]
         container["Image"] = container.get("Image") or self.image_uri or job["image_uri"]
         return container
-
-    def _job(self) -> Mapping[str, Any]:
-        """Return the job's result, asking AWS when only its name is known."""
-        job = judge(self._connection, self.training_job) if isinstance(self.training_job, str) else self.training_job
-        if not isinstance(job, dict) or not job.get("model_artifacts") or not job.get("image_uri"):
-            allowed = "the name of a completed training job that left a model, or what TrainingJobSensor returned"
-            raise RequestError("training_job", self.training_job, allowed)
-        return job
 
     @property
     def _connection(self) -> AwsConnection:

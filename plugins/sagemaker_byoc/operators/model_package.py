@@ -16,9 +16,12 @@ from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.lineage import LineageHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.hooks.training_job_end import judge
+from sagemaker_byoc.hooks.training_job_end import result_of
 from sagemaker_byoc.lineage import Lineage
 from sagemaker_byoc.model_package import (
+    APPROVED,
+    PENDING,
+    REJECTED,
     client_token,
     group_name,
     inference_specification,
@@ -88,7 +91,7 @@ class RegisterModelOperator(BaseOperator):
         model_package_group: str | None,
         config: dict[str, Any] | None = None,
         group_config: dict[str, Any] | None = None,
-        approval_status: str = "PendingManualApproval",
+        approval_status: str = PENDING,
         git_commit: str | None = None,
         data_date: str | None = None,
         maximum_objects: int = 10_000,
@@ -120,7 +123,8 @@ class RegisterModelOperator(BaseOperator):
                 raise AirflowSkipException("there is no model_package_group, so that nothing is registered")
             run = RunIdentity.of(context)
             date = data_date(self.data_date, run.data_date)
-            result = self._result()
+            needed = ("training_job_name", "model_artifacts", "image_uri")
+            result = result_of(self._connection, self.training_job, *needed, with_metrics=True)
             request = self._request(group, result)
             group_request = self._group_request(group, run)
             hook, name = ModelPackageHook(self._connection), str(result["training_job_name"])
@@ -133,15 +137,6 @@ class RegisterModelOperator(BaseOperator):
                 package = hook.create(self._with_lineage(request, lineage, str(result["model_artifacts"])))
             self.log.info("Training job %s is %s, %s.", name, package.arn, package.approval_status)
             return package.result()
-
-    def _result(self) -> Mapping[str, Any]:
-        """Return the job's result, asking AWS when only its name is known."""
-        job = judge(self._connection, self.training_job) if isinstance(self.training_job, str) else self.training_job
-        needed = ("training_job_name", "model_artifacts", "image_uri")
-        if not isinstance(job, dict) or not all(job.get(name) for name in needed) or "metrics" not in job:
-            allowed = "the name of a completed training job that left a model, or what TrainingJobSensor returned"
-            raise RequestError("training_job", self.training_job, allowed)
-        return job
 
     def _described(self, name: str) -> dict[str, Any]:
         job = TrainingJobHook(self._connection).describe(name)
@@ -286,7 +281,7 @@ class ApproveModelOperator(_JudgeModelOperator):
     :param botocore_config: keyword arguments of ``botocore.config.Config``
     """
 
-    APPROVAL_STATUS = "Approved"
+    APPROVAL_STATUS = APPROVED
     DESCRIPTION = "proven"
 
 
@@ -308,5 +303,5 @@ class RejectModelOperator(_JudgeModelOperator):
     :param botocore_config: keyword arguments of ``botocore.config.Config``
     """
 
-    APPROVAL_STATUS = "Rejected"
+    APPROVAL_STATUS = REJECTED
     DESCRIPTION = "not proven"

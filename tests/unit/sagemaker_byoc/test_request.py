@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.request import as_flag, as_mapping, conform
+from sagemaker_byoc.request import as_flag, as_mapping, conform, read_mapping
 
 GOOD: dict[str, Any] = {
     "TrainingJobName": "iris",
@@ -184,3 +184,9 @@ def test_what_is_neither_true_nor_false_is_refused(given_flag: Any) -> None:
     """The message names the field."""
     with pytest.raises(RequestError, match=r"deploy_older: got .*; allowed is true or false"):
         as_flag(given_flag, "deploy_older")
+
+
+def test_a_literal_is_refused_with_the_remedy() -> None:
+    """The author learns the filter that was missing."""
+    with pytest.raises(RequestError, match="tojson"):
+        read_mapping("{'a': 1}", "deployment")

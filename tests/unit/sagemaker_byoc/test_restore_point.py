@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 
 from sagemaker_byoc.errors import RequestError
-from sagemaker_byoc.restore_point import RestorePoint, creation_request, model_names, read_mapping
+from sagemaker_byoc.restore_point import RestorePoint, creation_request, model_names
 
 SHAPES = botocore.session.get_session().get_service_model("sagemaker")
 THEN = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -104,9 +104,3 @@ def test_what_is_no_point_is_refused(given: object) -> None:
     """A Python literal, for example, is what a template without tojson gives."""
     with pytest.raises(RequestError, match="restore_point: got"):
         RestorePoint.of(given)
-
-
-def test_a_literal_is_refused_with_the_remedy() -> None:
-    """The author learns the filter that was missing."""
-    with pytest.raises(RequestError, match="tojson"):
-        read_mapping("{'a': 1}", "deployment")
