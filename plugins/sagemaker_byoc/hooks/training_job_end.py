@@ -1,26 +1,24 @@
 """What the end of a training job, or of the wait for it, means to the task that waited.
 
-Owns the gathering of the whole story (FailureReason, the container's last lines, the console links) and the decision
-whether a job is stopped because nobody waits for it any more.
+Owns the gathering of the whole story (FailureReason, the container's last lines, the console links). How a job is
+stopped that nobody waits for any more stands in ``job_stop``.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.console import log_url, training_job_url
 from sagemaker_byoc.errors import RequestError, TrainingJobFailedError, TrainingJobStoppedError
+from sagemaker_byoc.hooks import job_stop
+from sagemaker_byoc.hooks.job_stop import PaidJob
 from sagemaker_byoc.hooks.log import LogHook
 from sagemaker_byoc.hooks.log_follower import LogFollower
-from sagemaker_byoc.hooks.task_state import has_left, has_left_triggerer
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
-from sagemaker_byoc.retry import is_permanent
 from sagemaker_byoc.training_job_status import LOG_GROUP, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from airflow.sdk.types import Logger
 
@@ -37,12 +35,6 @@ __all__ = [
     "stop_if_wait_was_killed",
     "stop_patiently_if_left",
 ]
-
-_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
-"""Between the attempts to stop a job when a task is killed."""
-
-_unfinished: set[asyncio.Future[None]] = set()
-"""What outlives the ``on_kill`` that began it; the loop itself would let it be collected."""
 
 
 class JobStory:
@@ -154,76 +146,32 @@ def raise_for_event(connection: AwsConnection, event: Mapping[str, Any]) -> None
         )
 
 
-def stop(connection: AwsConnection, name: str) -> str:
-    """Stop the job of a task that waits no more; say what was done."""
-    stopped = TrainingJobHook(connection).stop(name)
-    return f"The task waits no more: training job {name} {'is being stopped' if stopped else 'had ended already'}."
-
-
 def stop_patiently_if_left(
     connection: AwsConnection, name: str, task_instance: Any, state: str, *, log: Logger
 ) -> None:
     """Stop the job when a person ended the task that waited for it, and log the outcome; raises nothing.
 
-    A failure that may pass is waited out: for 15 s and five calls at most, but a worker is killed 5 s after it was told
-    to end. After that nobody stops the job any more, so that the log has to say it.
-
     :param state: where the task is if Airflow only moves it: ``running`` on a worker, ``deferred`` in the triggerer
     """
-    for pause_seconds in stopping(connection, name, lambda: has_left(task_instance, state), log):
-        time.sleep(pause_seconds)
+    job_stop.stop_patiently_if_left(_paid_job(connection, name), task_instance, state, log=log)
 
 
 async def stop_if_wait_was_killed(connection: AwsConnection, name: str, task_instance: Any, *, log: Logger) -> None:
-    """Do in the triggerer what ``stop_patiently_if_left`` does on a worker; a trigger's ``on_kill`` awaits it.
-
-    Airflow gives up waiting for ``on_kill`` after 30 s, too soon when hundreds of waits were cleared at once; so this
-    goes on behind its back, for as long as the triggerer lives.
-    """
-    work = asyncio.ensure_future(_stop_if_wait_was_killed(connection, name, task_instance, log))
-    _unfinished.add(work)
-    work.add_done_callback(_unfinished.discard)
-    await asyncio.shield(work)
-
-
-async def _stop_if_wait_was_killed(connection: AwsConnection, name: str, task_instance: Any, log: Logger) -> None:
-    try:
-        left = await has_left_triggerer(task_instance)
-    except Exception as error:  # noqa: BLE001 - Airflow would log it without saying what goes on and costs money
-        await asyncio.to_thread(tell_that_it_goes_on, connection, name, error, log)
-        return
-    steps = stopping(connection, name, lambda: left, log)
-    while (pause_seconds := await asyncio.to_thread(next, steps, None)) is not None:
-        await asyncio.sleep(pause_seconds)
-
-
-def stopping(connection: AwsConnection, name: str, left: Callable[[], bool], log: Logger) -> Iterator[float]:
-    """Stop the job, if nobody waits any more; yield how many seconds to let pass after an attempt that failed."""
-    for pause_seconds in (*_PAUSES_SECONDS, None):
-        try:
-            log.info(stop(connection, name) if left() else f"The task goes on, and so does training job {name}.")
-        except Exception as error:  # noqa: BLE001 - Airflow would log it without saying what goes on and costs money
-            if pause_seconds is None or is_permanent(error):
-                tell_that_it_goes_on(connection, name, error, log)
-                return
-            log.warning("Stopping training job %s failed, next attempt in %.0f s: %s", name, pause_seconds, error)
-            yield pause_seconds
-        else:
-            return
-
-
-def tell_that_it_goes_on(connection: AwsConnection, name: str, error: Exception, log: Logger) -> None:
-    """Log where a job is to be stopped by hand."""
-    text = "Training job %s could not be stopped and may go on; look there and stop it by hand: %s (%s)"
-    log.error(text, name, page(connection, name), error)
+    """Do in the triggerer what ``stop_patiently_if_left`` does on a worker; a trigger's ``on_kill`` awaits it."""
+    await job_stop.stop_if_wait_was_killed(_paid_job(connection, name), task_instance, log=log)
 
 
 def page(connection: AwsConnection, name: str) -> str:
-    """Return the console's address of a job, or why it is not known: the message that holds it must not be lost."""
-    try:
-        return training_job_url(connection.region, name)
-    except Exception as error:  # noqa: BLE001 - there is something more important to tell
-        return f"(its region could not be found out: {error})"
+    """Return the console's address of a job, or why it is not known."""
+    return _paid_job(connection, name).page()
+
+
+def _paid_job(connection: AwsConnection, name: str) -> PaidJob:
+    return PaidJob(
+        f"training job {name}",
+        lambda: TrainingJobHook(connection).stop(name),
+        lambda: training_job_url(connection.region, name),
+    )
 
 
 def give_up(connection: AwsConnection, name: str, limit: str, *, stop: bool) -> tuple[str, bool]:
