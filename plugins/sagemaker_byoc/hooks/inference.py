@@ -1,18 +1,15 @@
-"""Calls that ask an endpoint, and those that fetch what to ask it.
+"""Calls that ask an endpoint.
 
-Owns the calls to SageMaker Runtime and the reading of records from S3 or disk. Judges no answer. Knows nothing of
-tasks or templates.
+Owns the calls to SageMaker Runtime. Judges no answer. Knows nothing of tasks or templates.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError, SmokeTestError
-from sagemaker_byoc.s3_location import SCHEME, S3Location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,29 +78,6 @@ class InferenceHook:
             raise RequestError("endpoint_name", given, allowed, f"AWS says: {error}") from error
         milliseconds = (time.perf_counter() - started) * 1000
         return Reply(body, answer.get("ContentType", ""), answer.get("InvokedProductionVariant"), milliseconds)
-
-    def read(self, location: str) -> bytes:
-        """Read a file of records.
-
-        :param location: ``s3://<bucket>/<key>``, or a path on the worker
-        :raises RequestError: there is nothing there
-        """
-        if location.startswith(SCHEME):
-            return self._read_object(location)
-        try:
-            return Path(location).read_bytes()
-        except OSError as error:
-            allowed = "a file on the worker, an s3:// URI, the text of the records or a list of dictionaries"
-            raise RequestError("records", location, allowed, f"It cannot be read: {error.strerror}.") from error
-
-    def _read_object(self, uri: str) -> bytes:
-        location = S3Location.parse(uri, "records")
-        client = self._connection.client("s3")
-        try:
-            content = client.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
-        except (client.exceptions.NoSuchKey, client.exceptions.NoSuchBucket) as error:
-            raise RequestError("records", uri, "an object that exists in S3", f"AWS says: {error}") from error
-        return bytes(content)
 
 
 def _container_failed(endpoint_name: str, answer: Mapping[str, Any]) -> SmokeTestError:

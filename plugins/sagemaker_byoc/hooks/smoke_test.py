@@ -17,10 +17,10 @@ from sagemaker_byoc.endpoint_status import LOG_GROUP
 from sagemaker_byoc.errors import EndpointGoneError, EndpointSupersededError, RequestError, SmokeTestError
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.inference import InferenceHook
-from sagemaker_byoc.known_record import KnownRecord, encode, read_rows
+from sagemaker_byoc.hooks.known_record import KnownRecordHook
+from sagemaker_byoc.known_record import KnownRecord, encode
 from sagemaker_byoc.limit import Limits, count
 from sagemaker_byoc.prediction import is_correct, read_predictions
-from sagemaker_byoc.record_text import is_inline, read_records
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.smoke_test import Answer, SmokeTestReport, VariantReport
 
@@ -85,23 +85,11 @@ class SmokeTest:
         return PreparedSmokeTest(self, questions, checker)
 
     def _read(self) -> list[KnownRecord]:
-        records = self._parse()
+        records = KnownRecordHook(self.connection).read(self.records, self.label_column)
         if len(records) < self.limits.minimum_records:
             allowed = f"at least minimum_records={self.limits.minimum_records:g}"
             raise RequestError("records", f"{len(records)} records", allowed)
         return records
-
-    def _parse(self) -> list[KnownRecord]:
-        """Read the records; a template of a list arrives as its text."""
-        given: Any = self.records
-        if isinstance(given, str) and is_inline(given):
-            return read_records(given.encode(), self.label_column, source="records (inline)")
-        if isinstance(given, str) and given:
-            content = InferenceHook(self.connection).read(given)
-            return read_records(content, self.label_column, source=given)
-        if isinstance(given, Sequence) and not isinstance(given, str):
-            return read_rows(given, self.label_column)
-        raise RequestError("records", given, "a path, an s3:// URI, the text of the records or a list of dictionaries")
 
     def _questions(self, records: list[KnownRecord]) -> Iterator[_Question]:
         if self.batch_size < 1:
