@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.held_out import MEAN_ABSOLUTE_ERROR, is_held_out
 from sagemaker_byoc.limit import number
 from sagemaker_byoc.request import read_mapping
 from sagemaker_byoc.text_table import aligned
@@ -18,7 +19,7 @@ from sagemaker_byoc.text_table import aligned
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Challenge", "Comparison", "Criterion", "PastChallenge", "read_criteria"]
+__all__ = ["Challenge", "Comparison", "Criterion", "Defeat", "PastChallenge", "read_criteria"]
 
 GOALS = ("maximize", "minimize")
 MEMBERS = ("goal", "margin", "limit")
@@ -123,6 +124,17 @@ class Challenge:
 
 
 @dataclass(frozen=True)
+class Defeat:
+    """Why a model must not be deployed.
+
+    :param is_compared: whether it lost a comparison; otherwise nobody has compared the two yet
+    """
+
+    reason: str
+    is_compared: bool = True
+
+
+@dataclass(frozen=True)
 class PastChallenge:
     """What ``EvaluateChallengerOperator`` found, as a later task reads it.
 
@@ -131,6 +143,7 @@ class PastChallenge:
     :param champion: ARN of the version that was champion then; None when there was none
     :param metrics: the challenger's value by metric
     :param reasons: why it did not pass; empty when it did
+    :param held_out: digest of the held-out set that both were asked; empty when there was none
     """
 
     group: str
@@ -140,6 +153,7 @@ class PastChallenge:
     criteria: Sequence[Criterion]
     metrics: Mapping[str, float]
     reasons: Sequence[str]
+    held_out: str = ""
 
     @classmethod
     def of(cls, given: Any, field: str = "challenge") -> PastChallenge | None:
@@ -160,9 +174,17 @@ class PastChallenge:
                 criteria=[Criterion(one["metric"], one["goal"], one["margin"], one["limit"]) for one in compared],
                 metrics={one["metric"]: one["challenger"] for one in compared},
                 reasons=found["reasons"],
+                held_out=(found.get("held_out") or {}).get("digest", ""),
             )
         except (KeyError, TypeError) as error:
             raise RequestError(field, given, "what EvaluateChallengerOperator returned, or nothing") from error
+
+    def missing_from(self, champion: Mapping[str, float]) -> list[str]:
+        """Return the metrics of the held-out set that another champion was never asked.
+
+        :param champion: value by metric, of this set only
+        """
+        return [name for name in self.metrics if is_held_out(name) and name not in champion]
 
     def against(self, champion: Mapping[str, float]) -> Challenge:
         """Compare the same model with another champion.
@@ -202,7 +224,10 @@ def _value(metrics: Mapping[str, float], metric: str, whose: str) -> float:
     if metric not in metrics:
         names = ", ".join(sorted(metrics)) or "none: it has no metrics at all"
         remedy = {
-            "challenger": "Metrics are what the job's MetricDefinitions find in the container's output.",
+            "challenger": (
+                "Metrics are what the job's MetricDefinitions find in the container's output, and what a held-out set "
+                f"gives: {MEAN_ABSOLUTE_ERROR} only where all answers are finite numbers."
+            ),
             "champion": "Leave the metric out, or approve a version that has it.",
         }
         raise RequestError(f"criteria.{metric}", metric, f"a metric of the {whose}: {names}", remedy[whose])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-__all__ = ["build_url", "endpoint_url", "log_url", "model_url", "training_job_url"]
+__all__ = ["build_url", "endpoint_url", "log_url", "model_url", "training_job_url", "transform_job_url"]
 
 CHINA = "console.amazonaws.cn"
 US_GOV = "console.amazonaws-us-gov.com"
@@ -14,6 +14,11 @@ COMMERCIAL = "console.aws.amazon.com"
 def training_job_url(region: str, name: str) -> str:
     """Return the page of a training job."""
     return f"{console(region)}/sagemaker/home?region={region}#/jobs/{quote(name)}"
+
+
+def transform_job_url(region: str, name: str) -> str:
+    """Return the page of a batch transform job."""
+    return f"{console(region)}/sagemaker/home?region={region}#/transform-jobs/{quote(name)}"
 
 
 def model_url(region: str, name: str) -> str:

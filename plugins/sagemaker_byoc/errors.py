@@ -10,6 +10,7 @@
     │   └── ImageBuildInterruptedError   the builder itself failed, or another run's build was stopped: worth a retry
     ├── TrainingJobFailedError       the job ended Failed
     ├── TrainingJobStoppedError      the job ended Stopped: by a person, by MaxRuntime, by a lost spot instance
+    ├── TransformJobError            a held-out set's job ended Failed or Stopped, or left no answers that can be used
     ├── EndpointFailedError          the endpoint ended Failed
     │   ├── EndpointOutOfServiceError    it ended OutOfService
     │   ├── EndpointRollbackFailedError  it ended UpdateRollbackFailed
@@ -56,6 +57,7 @@ __all__ = [
     "TrafficShiftError",
     "TrainingJobFailedError",
     "TrainingJobStoppedError",
+    "TransformJobError",
 ]
 
 GIVEN_LENGTH = 300
@@ -127,6 +129,18 @@ class TrainingJobFailedError(SageMakerByocError):
 
 class TrainingJobStoppedError(SageMakerByocError):
     """The training job ended Stopped, which the stock waiters take for success."""
+
+
+class TransformJobError(SageMakerByocError):
+    """The transform job that asked a model a held-out set left no answers that can be used.
+
+    :param message: the whole story: FailureReason, last log lines, console link
+    :param transient: the platform failed, or another run stopped the job, so that another attempt is worth it
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class EndpointFailedError(SageMakerByocError):

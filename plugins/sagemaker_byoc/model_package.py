@@ -1,20 +1,21 @@
 """A version in the model registry: what is asked of AWS to make one, and what one says about its model.
 
-Owns the properties under which metrics and lineage are kept, written and read. Makes no call; knows neither Airflow nor
-boto3.
+Owns the properties under which metrics and lineage are kept, written and read, and which model a version stands for.
+Makes no call; knows neither Airflow nor boto3.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.errors import RequestError
+from sagemaker_byoc.held_out import is_held_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["ModelPackage", "client_token", "group_name", "inference_specification", "package_arn", "properties"]
 
@@ -28,6 +29,14 @@ APPROVED, PENDING, REJECTED = "Approved", "PendingManualApproval", "Rejected"
 
 JOB = "training_job"
 METRIC = "metric:"
+HELD_OUT = "held_out_digest"
+"""Which held-out set a version's metrics of one are about."""
+
+CONTAINER_MEMBERS = ("ContainerHostname", "Image", "ModelDataUrl", "ModelDataSource", "Environment")
+"""What a container of a version and one of a model have in common. Source: botocore's sagemaker model."""
+
+ARTIFACT_MEMBERS = ("ModelDataUrl", "ModelDataSource", "AdditionalModelDataSources", "ModelPackageName")
+MODEL_MEMBERS = ("ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation")
 TOKEN_LENGTH = 32
 
 
@@ -38,6 +47,8 @@ class ModelPackage:
     :param group: name of its group
     :param training_job: name of the job that made the model; empty for a version that another program registered
     :param metrics: last value by metric
+    :param properties: everything that is kept with it
+    :param containers: what it runs, as its InferenceSpecification says
     """
 
     arn: str
@@ -46,6 +57,8 @@ class ModelPackage:
     approval_status: str
     training_job: str
     metrics: Mapping[str, float]
+    properties: Mapping[str, str] = field(default_factory=dict)
+    containers: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> ModelPackage:
@@ -59,7 +72,14 @@ class ModelPackage:
             approval_status=description.get("ModelApprovalStatus", ""),
             training_job=kept.get(JOB, ""),
             metrics={name: value for name, value in numbers.items() if value is not None},
+            properties=kept,
+            containers=description.get("InferenceSpecification", {}).get("Containers", ()),
         )
+
+    @property
+    def held_out(self) -> str:
+        """Digest of the held-out set that it was asked last; empty when it was asked none."""
+        return self.properties.get(HELD_OUT, "")
 
     def is_in(self, group: str) -> bool:
         """Tell whether the version is one of this group, which a name or an ARN stands for."""
@@ -69,10 +89,49 @@ class ModelPackage:
         """Tell whether the version holds what this job made."""
         return self.training_job == _clean(name, VALUE_LENGTH)
 
-    def metrics_as(self, names: Iterable[str]) -> dict[str, float]:
-        """Return the metrics, also under those of these names that the registry keeps with other characters."""
+    def metrics_as(self, names: Iterable[str], held_out: str = "") -> dict[str, float]:
+        """Return the metrics, also under those of these names that the registry keeps with other characters.
+
+        :param held_out: digest of the held-out set whose metrics count; those of another set are left out
+        """
+        counts = bool(held_out) and self.held_out == held_out
+        metrics = {name: value for name, value in self.metrics.items() if counts or not is_held_out(name)}
         kept = {name: _clean(f"{METRIC}{name}", KEY_LENGTH).removeprefix(METRIC) for name in names}
-        return {**self.metrics, **{name: self.metrics[key] for name, key in kept.items() if key in self.metrics}}
+        return {**metrics, **{name: metrics[key] for name, key in kept.items() if key in metrics}}
+
+    def with_held_out(self, digest: str, metrics: Mapping[str, float]) -> dict[str, Any] | None:
+        """Return the UpdateModelPackage request that keeps the metrics of a held-out set, in the place of another's.
+
+        All properties are in it, since AWS does not say whether those that an update leaves out stay. None stands for
+        a version that has no room for them.
+        """
+        ours = {HELD_OUT: digest, **{f"{METRIC}{name}": repr(float(value)) for name, value in metrics.items()}}
+        old = [name for name in self.properties if is_held_out(name.removeprefix(METRIC)) and name not in ours]
+        kept = {**{name: text for name, text in self.properties.items() if name not in old}, **ours}
+        if len(kept) > MOST_PROPERTIES:
+            return None
+        removed = {"CustomerMetadataPropertiesToRemove": old} if old else {}
+        return {"ModelPackageArn": self.arn, "CustomerMetadataProperties": kept, **removed}
+
+    def model_like(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the CreateModel request, without a name, for this version with another model's role and settings.
+
+        From its containers and not from its ARN, by which AWS makes models of approved versions only. A single one has
+        the settings of the other model's where it says nothing itself.
+
+        :param other: the answer of DescribeModel
+        :raises RequestError: the version names no container
+        """
+        if not self.containers:
+            allowed = "a version whose InferenceSpecification names its containers"
+            raise RequestError("champion", self.arn, allowed, "Approve another version, or leave the held-out set out.")
+        own = [{name: one[name] for name in CONTAINER_MEMBERS if one.get(name)} for one in self.containers]
+        common = {name: other[name] for name in MODEL_MEMBERS if other.get(name)}
+        if len(own) > 1:
+            return {**common, "Containers": own}
+        settings = other.get("PrimaryContainer", {})
+        settings = {name: value for name, value in settings.items() if value and name not in ARTIFACT_MEMBERS}
+        return {**common, "PrimaryContainer": {**settings, **own[0]}}
 
     def result(self) -> dict[str, Any]:
         """Return what downstream tasks need, as small JSON."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sagemaker_byoc.run import RunIdentity
 
-__all__ = ["NAME_LENGTH", "content_name", "job_name", "safe_base"]
+__all__ = ["NAME_LENGTH", "attempt_name", "content_name", "job_name", "safe_base"]
 
 NAME_LENGTH = 63
 """Longest name of a training job, model, endpoint config or endpoint (botocore's sagemaker model)."""
@@ -44,8 +44,21 @@ def content_name(base: str, request: Mapping[str, Any]) -> str:
 
     :param request: what the resource is made from, without its name and without tags
     """
-    canonical = json.dumps(request, sort_keys=True, separators=(",", ":"), default=str)
-    return joined(base, short_hash(canonical))
+    return joined(base, short_hash(canonical(request)))
+
+
+def attempt_name(base: str, request: Mapping[str, Any], ordinal: int) -> str:
+    """Return the name of a job that is the same for the same request, at most 63 characters.
+
+    :param request: what the job is made from, without its name and without tags
+    :param ordinal: 1 for the first attempt, one more past each that left nothing behind
+    """
+    return joined(base, f"{short_hash(canonical(request))}-{ordinal}")
+
+
+def canonical(request: Mapping[str, Any]) -> str:
+    """Return the request as text that does not depend on the order of its members."""
+    return json.dumps(request, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def safe_base(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.errors import SageMakerByocError, TrainingJobFailedError
+from sagemaker_byoc.errors import SageMakerByocError, TrainingJobFailedError, TransformJobError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def is_permanent(error: BaseException) -> bool:
 
     Everything unknown counts as passing, so that a network fault never ends a chain that a retry would save.
     """
-    if isinstance(error, TrainingJobFailedError):
+    if isinstance(error, (TrainingJobFailedError, TransformJobError)):
         return not error.transient
     if isinstance(error, SageMakerByocError):
         return error.permanent

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sagemaker_byoc.challenge import Defeat
 from sagemaker_byoc.config_history import MODEL_PACKAGE, PASSED, SMOKE_TEST
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
@@ -37,22 +38,27 @@ def find_champion(
     return ModelPackageHook(connection).newest_approved(group, challenger_job)
 
 
-def lost_since(connection: AwsConnection, past: PastChallenge, live_config: str | None, log: Logger) -> str:
-    """Return why a model must not be deployed, however long ago the gate let it pass; empty when it may.
+def lost_since(connection: AwsConnection, past: PastChallenge, live_config: str | None, log: Logger) -> Defeat | None:
+    """Return why a model must not be deployed, however long ago the gate let it pass; None when it may.
 
-    Against the champion that the gate saw, nothing is compared again.
+    Against the champion that the gate saw, nothing is compared again. Another one is compared by what the registry
+    keeps: nobody is asked a held-out set while the endpoint waits.
 
     :raises RequestError: the champion lacks a metric that counts
     """
     if past.reasons:
-        return f"the model did not win: {'; '.join(past.reasons)}"
+        return Defeat(f"the model did not win: {'; '.join(past.reasons)}")
     champion = find_champion(connection, past.group, past.training_job, live_config)
     if champion is None or champion.arn == past.champion:
-        return ""
-    challenge = past.against(champion.metrics_as(past.metrics))
+        return None
+    metrics = champion.metrics_as(past.metrics, past.held_out)
     whose = f"version {champion.version} of {past.group} is champion by now"
+    if missing := past.missing_from(metrics):
+        told = f"{whose} and was not asked the same held-out set, so that {', '.join(missing)} cannot be compared"
+        return Defeat(f"{told}. Clear the task that compared the models to ask it", is_compared=False)
+    challenge = past.against(metrics)
     log.info("The %s.\n%s", whose, challenge.table())
-    return f"{whose}: {'; '.join(challenge.reasons)}" if challenge.reasons else ""
+    return Defeat(f"{whose}: {'; '.join(challenge.reasons)}") if challenge.reasons else None
 
 
 def _live(connection: AwsConnection, group: str, live_config: str) -> ModelPackage | None:

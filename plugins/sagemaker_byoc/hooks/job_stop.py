@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk.types import Logger
 
-__all__ = ["PaidJob", "stop_if_wait_was_killed", "stop_patiently_if_left"]
+__all__ = ["PaidJob", "stop_if_wait_was_killed", "stop_patiently", "stop_patiently_if_left"]
 
 _PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)
 """Between the attempts to stop a job when a task is killed."""
@@ -57,6 +57,12 @@ def stop_patiently_if_left(job: PaidJob, task_instance: Any, state: str, *, log:
     :param state: where the task is if Airflow only moves it: ``running`` on a worker, ``deferred`` in the triggerer
     """
     for pause_seconds in stopping(job, lambda: has_left(task_instance, state), log):
+        time.sleep(pause_seconds)
+
+
+def stop_patiently(job: PaidJob, *, log: Logger) -> None:
+    """Stop the job of a task whose time is over; as patient as ``stop_patiently_if_left``, and raises nothing."""
+    for pause_seconds in stopping(job, lambda: True, log):
         time.sleep(pause_seconds)
 
 

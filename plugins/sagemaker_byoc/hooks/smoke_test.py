@@ -7,7 +7,6 @@ caller. Knows nothing of tasks or templates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,8 @@ from sagemaker_byoc.request import require_text
 from sagemaker_byoc.smoke_test import Answer, SmokeTestReport, VariantReport
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.hooks.inference import Reply
     from sagemaker_byoc.prediction import Prediction

@@ -279,11 +279,11 @@ class CreateEndpointOperator(BaseOperator):
     def _check_challenge(self, live_config: str | None) -> None:
         """Keep out a model that would not win any more, after a wait for its turn or for a person."""
         past = PastChallenge.of(self.challenge)
-        reason = lost_since(self._connection, past, live_config, self.log) if past else ""
-        if past and reason:
-            if past.model_package:
-                ModelPackageHook(self._connection).reject(past.model_package, reason)
-            raise AirflowSkipException(f"Nothing is deployed: {reason}.")
+        defeat = lost_since(self._connection, past, live_config, self.log) if past else None
+        if past and defeat:
+            if past.model_package and defeat.is_compared:
+                ModelPackageHook(self._connection).reject(past.model_package, defeat.reason)
+            raise AirflowSkipException(f"Nothing is deployed: {defeat.reason}.")
 
     @property
     def _connection(self) -> AwsConnection:
