@@ -89,7 +89,11 @@ class FakeRegistry:
         return {"ModelPackageSummaryList": wanted}
 
     def _update(self, **request: Any) -> dict[str, Any]:
-        self._found(request["ModelPackageArn"]).update(request)
+        package = self._found(request["ModelPackageArn"])
+        removed = request.pop("CustomerMetadataPropertiesToRemove", [])
+        package.update(request)
+        for name in removed:
+            package.get("CustomerMetadataProperties", {}).pop(name, None)
         return {"ModelPackageArn": request["ModelPackageArn"]}
 
     def _put(self, **request: Any) -> dict[str, Any]:

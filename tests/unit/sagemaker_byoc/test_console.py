@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sagemaker_byoc.console import build_url, endpoint_url, log_url, model_url, training_job_url
+from sagemaker_byoc.console import build_url, endpoint_url, log_url, model_url, training_job_url, transform_job_url
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ def test_each_partition_has_its_own_console(region: str, origin: str) -> None:
     """A link from China or GovCloud leads to the console that has the job."""
     for url in (
         training_job_url(region, "job"),
+        transform_job_url(region, "job"),
         model_url(region, "model"),
         endpoint_url(region, "endpoint"),
         log_url(region, "/aws/sagemaker/TrainingJobs"),

@@ -13,6 +13,7 @@ EXAMPLES = {
     errors.BuildContextError: errors.BuildContextError("context_path", "/x", "a folder"),
     errors.SmokeTestError: errors.SmokeTestError("too many wrong answers", put_back=True),
     errors.TrainingJobFailedError: errors.TrainingJobFailedError("no capacity", transient=True),
+    errors.TransformJobError: errors.TransformJobError("no capacity", transient=True),
 }
 CLASSES = [getattr(errors, name) for name in errors.__all__]
 

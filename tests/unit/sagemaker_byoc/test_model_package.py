@@ -51,6 +51,51 @@ def test_no_more_properties_than_aws_takes() -> None:
     assert kept["training_job"] == "mine"
 
 
+def test_metrics_of_a_held_out_set_count_for_that_set_only() -> None:
+    """Those of another set are about other questions."""
+    read = package(**{"held_out_digest": "sha256:1", "metric:held_out:accuracy": "0.5", "metric:loss": "0.1"})
+    both = {"held_out:accuracy": 0.5, "loss": 0.1}
+    assert read.metrics_as(both, "sha256:1") == both
+    assert read.metrics_as(both, "sha256:2") == {"loss": 0.1}
+    assert read.metrics_as(both) == {"loss": 0.1}
+    assert package(**{"metric:held_out:accuracy": "0.5"}).metrics_as(both, "") == {}
+
+
+def test_a_held_out_set_takes_the_place_of_another() -> None:
+    """Everything else that is kept stays, whether an update replaces the properties or adds to them."""
+    old = {"metric:held_out:accuracy": "0.5", "metric:held_out:mean_absolute_error": "2.0"}
+    request = package(team="flowers", held_out_digest="sha256:1", **old).with_held_out(
+        "sha256:2", {"held_out:accuracy": 0.25}
+    )
+    assert request == {
+        "ModelPackageArn": ARN,
+        "CustomerMetadataProperties": {
+            "team": "flowers",
+            "held_out_digest": "sha256:2",
+            "metric:held_out:accuracy": "0.25",
+        },
+        "CustomerMetadataPropertiesToRemove": ["metric:held_out:mean_absolute_error"],
+    }
+
+
+def test_a_version_without_room_keeps_what_it_has() -> None:
+    """AWS takes 50 properties."""
+    full = {f"fact{number}": "x" for number in range(49)}
+    assert package(**full).with_held_out("sha256:1", {"held_out:accuracy": 1.0}) is None
+
+
+def test_a_version_of_several_containers_becomes_a_model_of_several() -> None:
+    """Then nothing is taken from the other model but role, network and isolation."""
+    containers = [{"Image": "a", "ModelDataUrl": "s3://b/1", "ImageDigest": "sha256:1"}, {"Image": "b"}]
+    description = {"ModelPackageArn": ARN, "InferenceSpecification": {"Containers": containers}}
+    other = {"ExecutionRoleArn": "role", "EnableNetworkIsolation": True, "PrimaryContainer": {"Mode": "SingleModel"}}
+    assert ModelPackage.of(description).model_like(other) == {
+        "ExecutionRoleArn": "role",
+        "EnableNetworkIsolation": True,
+        "Containers": [{"Image": "a", "ModelDataUrl": "s3://b/1"}, {"Image": "b"}],
+    }
+
+
 def test_texts_are_cut_and_cleaned() -> None:
     """A key has at most 128 characters, a value 256, and none that the registry does not take."""
     [(key, value)] = properties({}, {"data:" + "x" * 200: "s3://bucket/a,b\n" + "y" * 300}, {}).items()

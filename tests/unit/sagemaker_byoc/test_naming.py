@@ -7,7 +7,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sagemaker_byoc.naming import NAME_LENGTH, content_name, job_name, safe_base
+from sagemaker_byoc.naming import NAME_LENGTH, attempt_name, content_name, job_name, safe_base
 from sagemaker_byoc.run import RunIdentity
 
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -49,6 +49,19 @@ def test_every_content_name_is_one_that_sagemaker_takes(base: str, request: dict
     name = content_name(base, request)
     assert NAME.fullmatch(name)
     assert len(name) <= NAME_LENGTH
+
+
+@example("a" * 300, {}, 1)
+@given(BASES, st.dictionaries(st.text(max_size=9), JSON, max_size=4), st.integers(1, 10**6))
+def test_every_attempt_has_a_name_of_its_own_that_sagemaker_takes(
+    base: str, request: dict[str, object], ordinal: int
+) -> None:
+    """Whoever asks the same gets the same names."""
+    name = attempt_name(base, request, ordinal)
+    assert NAME.fullmatch(name)
+    assert name != attempt_name(base, request, ordinal + 1)
+    assert name != attempt_name(base, {**request, "more than nine characters": 1}, ordinal)
+    assert name == attempt_name(base, dict(reversed(request.items())), ordinal)
 
 
 @given(RUNS, RUNS, st.integers(1, 9), st.integers(1, 9))

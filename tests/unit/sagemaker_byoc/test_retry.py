@@ -20,11 +20,13 @@ PERMANENT = [
     errors.JobMismatchError("differs"),
     errors.TrainingJobFailedError("AlgorithmError"),
     errors.TrainingJobStoppedError("stopped"),
+    errors.TransformJobError("AlgorithmError"),
     ParamValidationError(report="RoleArn"),
     *map(aws_error, ["ValidationException", "AccessDeniedException", "NoSuchBucket"]),
 ]
 PASSING = [
     errors.TrainingJobFailedError("CapacityError", transient=True),
+    errors.TransformJobError("InternalServerError", transient=True),
     errors.ImageBuildInterruptedError("CodeBuild failed"),
     EndpointConnectionError(endpoint_url="https://example.invalid"),
     ValueError("unknown"),

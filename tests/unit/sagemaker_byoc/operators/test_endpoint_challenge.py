@@ -139,6 +139,41 @@ def test_a_champion_that_was_rejected_is_not_mourned(registry: FakeRegistry, won
     assert deploy(won)["operation"] == "update"
 
 
+@pytest.fixture
+def asked(won: dict[str, Any]) -> dict[str, Any]:
+    """What the gate said that had a held-out set."""
+    compared = {"metric": "held_out:accuracy", "goal": "maximize", "challenger": 0.8, "margin": 0.0, "limit": None}
+    comparison = [*won["comparison"], {**compared, "champion": 0.7}]
+    return {**won, "comparison": comparison, "held_out": {"digest": "sha256:1", "records": 4}}
+
+
+@pytest.mark.parametrize(("theirs", "deployed"), [("0.7", True), ("0.9", False)])
+def test_a_new_champion_that_was_asked_the_same_set_is_compared_by_it(
+    registry: FakeRegistry, asked: dict[str, Any], theirs: str, deployed: bool
+) -> None:
+    """Its metrics are in the registry, so that no job is needed."""
+    facts = {"held_out_digest": "sha256:1", "metric:held_out:accuracy": theirs}
+    registry.holds(training_job="iris-1", metric_accuracy="0.9", **facts)
+    if deployed:
+        assert deploy(asked)["operation"] == "update"
+    else:
+        with pytest.raises(AirflowSkipException, match=r"held_out:accuracy 0.8 is not as good as the champion's 0.9"):
+            deploy(asked)
+
+
+@pytest.mark.parametrize("facts", [{}, {"held_out_digest": "sha256:2", "metric:held_out:accuracy": "0.1"}])
+def test_a_new_champion_that_was_not_asked_the_same_set_is_not_passed_by(
+    aws: FakeAws, registry: FakeRegistry, asked: dict[str, Any], own: str, facts: dict[str, str]
+) -> None:
+    """Nothing is deployed unseen, and nobody has lost: the version stays as it is until the two are compared."""
+    registry.holds(training_job="iris-1", metric_accuracy="0.9", **facts)
+    told = "version 3 of iris is champion by now and was not asked the same held-out set, .* Clear the task"
+    with pytest.raises(AirflowSkipException, match=told):
+        deploy(asked)
+    assert not [name for name, _ in aws.calls if name in ("UpdateEndpoint", "CreateEndpointConfig")]
+    assert registry.packages[own]["ModelApprovalStatus"] == "PendingManualApproval"
+
+
 def test_a_retry_after_the_update_asks_nobody(
     aws: FakeAws, endpoint: FakeEndpoint, registry: FakeRegistry, won: dict[str, Any]
 ) -> None:
