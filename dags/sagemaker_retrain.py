@@ -6,12 +6,13 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | task | what it does | costs |
 |---|---|---|
 | `check_smoke_test` | reads the smoke test's records, so that a fault in them is told before anything is paid | |
+| `check_challenge` | does the same for the comparison and its held-out set | |
 | `build_push_image` | builds the image unless ECR holds this very content already | CodeBuild minutes |
 | `create_training_job` | starts the training job, or adopts the one that an earlier try started | the job |
 | `wait_for_training` | waits without holding a worker; killing it stops the job | |
 | `create_model` | makes the SageMaker model from the job's artifact | |
 | `register_model` | registers the model with its metrics and lineage, pending approval | |
-| `evaluate_challenger` | skips the deployment unless the model wins against the one that is live | |
+| `evaluate_challenger` | skips the deployment unless the model wins against the live one | a held-out set's jobs |
 | `ask_for_approval` | waits for a person, if the run was asked to | |
 | `create_endpoint` | creates the endpoint or updates it to the new model | the instances |
 | `wait_for_endpoint` | waits until the new model, and no other, is live | |
@@ -29,7 +30,9 @@ deployment, unless the param says otherwise.
 **Champion and challenger**: with `model_package_group` in the settings, a model is deployed only if its metrics win
 against those of the champion: the version of that group that is live, else the newest approved one. What was deployed
 and passed the smoke test becomes the next champion, and a run that waited for the endpoint meanwhile has to win against
-that one as well. Without the setting the tasks of the registry are skipped, and every model is deployed.
+that one as well. Without the setting the tasks of the registry are skipped, and every model is deployed. With
+`held_out_records`, both models are asked these records, too, by batch transform jobs, and the share of right answers
+counts like a metric.
 
 **Strategy**: `direct` replaces the live model, then tests the new one. `candidate` puts it beside the live one, where
 no client sees it before it has passed the smoke test; then `shift_traffic` moves the traffic in the steps of the param,
@@ -44,7 +47,7 @@ leaves the traffic where it is; `sagemaker_restore` goes back by hand.
 **Settings** are in the Airflow Variable `sagemaker_retrain`, a JSON object with `region_name`, `bucket`, `data_prefix`,
 `smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project`, `endpoint_name` and, if there is a
 queue with news of state changes (see `include/events`), `event_queue_url`; for the model registry
-`model_package_group`, and `git_commit` if the deployment knows it.
+`model_package_group`, `held_out_records` if there is a held-out set, and `git_commit` if the deployment knows it.
 """
 
 from __future__ import annotations
@@ -91,6 +94,9 @@ EVENT_QUEUE_URL = "{{ var.json.sagemaker_retrain.event_queue_url | default('') }
 
 # Empty where the Variable has none: the tasks of the model registry are then skipped.
 MODEL_PACKAGE_GROUP = "{{ var.json.sagemaker_retrain.model_package_group | default('') }}"
+
+# Empty where the Variable has none: models are then compared by the metrics of their training jobs alone.
+HELD_OUT_RECORDS = "{{ var.json.sagemaker_retrain.held_out_records | default('') }}"
 
 # Of the run's version. No XComArg, which would skip what follows a smoke test together with the registry's own tasks: a
 # run without a registry whose test failed would then have no failed task at its end, and succeed.
@@ -248,6 +254,13 @@ with DAG(
             title="Champion: least gain in accuracy",
             description="0: as good as the champion is enough. Less than 0: so much worse is, too.",
         ),
+        "transform_instance_type": Param(
+            "ml.m5.large",
+            type="string",
+            pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$",
+            title="Held-out set: instance type",
+            description="Of the jobs that ask champion and challenger.",
+        ),
         "require_approval": Param(
             False,
             type="boolean",
@@ -312,9 +325,23 @@ with DAG(
         **known_records,
     )
 
+    comparison: dict[str, Any] = {
+        "model_package_group": MODEL_PACKAGE_GROUP,
+        "criteria": {"validation:accuracy": {"goal": "maximize", "margin": "{{ params.minimum_gain }}"}},
+        "records": HELD_OUT_RECORDS,
+        "label_column": setting("label_column"),
+        "held_out_criteria": {"held_out:accuracy": {"goal": "maximize", "margin": "{{ params.minimum_gain }}"}},
+        "transform_uri": f"s3://{setting('bucket')}/held-out",
+        "transform_config": {
+            "TransformResources": {"InstanceType": "{{ params.transform_instance_type }}", "InstanceCount": 1}
+        },
+    }
+
+    check_challenge = EvaluateChallengerOperator(task_id="check_challenge", only_check=True, **comparison)
+
     build_push_image = BuildPushImageOperator(
         task_id="build_push_image",
-        # A run that only trains checks no smoke test.
+        # A run that only trains checks no smoke test, and one without a model registry no comparison.
         trigger_rule="none_failed",
         context_path=str(CONTAINER),
         repository=setting("repository"),
@@ -377,10 +404,10 @@ with DAG(
     evaluate_challenger = EvaluateChallengerOperator(
         task_id="evaluate_challenger",
         training_job=wait_for_training.output,
-        model_package_group=MODEL_PACKAGE_GROUP,
+        model_name=create_model.output,
         model_package=register_model.output,
         endpoint_name=setting("endpoint_name"),
-        criteria={"validation:accuracy": {"goal": "maximize", "margin": "{{ params.minimum_gain }}"}},
+        **comparison,
     )
 
     ask_for_approval = ApprovalOperator(
@@ -453,7 +480,7 @@ with DAG(
     )
 
     (
-        check_smoke_test
+        [check_smoke_test, check_challenge]
         >> build_push_image
         >> create_training_job
         >> wait_for_training

@@ -14,6 +14,7 @@ from tests.support.readme import command, terminal
 
 TASKS = {
     "check_smoke_test",
+    "check_challenge",
     "build_push_image",
     "create_training_job",
     "wait_for_training",

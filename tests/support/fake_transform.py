@@ -27,6 +27,8 @@ class FakeTransform:
     :param jobs: description by name, in the order in which they were made
     :param models: CreateModel request by name
     :param rules: by name of the model, what it answers to the lines of a CSV body; ``None`` is that of all others
+    :param failures: by name of the model, what is described of its jobs that fail
+    :param subfolder: of a job's output, in which AWS puts the answers
     """
 
     def __init__(self, aws: FakeAws) -> None:
@@ -36,6 +38,7 @@ class FakeTransform:
         self.rules: dict[str | None, Callable[[list[str]], str]] = {None: labels()}
         self.failures: dict[str, dict[str, Any]] = {}
         self.goes_on = False
+        self.subfolder = ""
         self._tags: dict[str, list[dict[str, str]]] = {}
         aws.on("CreateTransformJob", self.create)
         aws.on("DescribeTransformJob", self.describe)
@@ -91,7 +94,8 @@ class FakeTransform:
         source = _key(job["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
         for key in [key for key in self.objects if key.startswith(source)]:
             _header, *lines = self.objects[key].decode().splitlines()
-            answer = f"{_key(job['TransformOutput']['S3OutputPath'])}/{key.rpartition('/')[2]}.out"
+            place = f"{_key(job['TransformOutput']['S3OutputPath'])}/{self.subfolder}"
+            answer = f"{place}{key.rpartition('/')[2]}.out"
             self.objects[answer] = rule(lines).encode()
         job["TransformJobStatus"] = "Completed"
 

@@ -93,7 +93,7 @@ def test_the_smoke_test_is_checked_before_anything_is_paid(retrain: Any) -> None
     for name in ("records", "label_column", "minimum_accuracy", "maximum_latency_ms"):
         assert getattr(check, name) == getattr(test, name)
     build = retrain.dag.get_task("build_push_image")
-    assert (build.upstream_task_ids, build.trigger_rule) == ({"check_smoke_test"}, "none_failed")
+    assert (build.upstream_task_ids, build.trigger_rule) == ({"check_smoke_test", "check_challenge"}, "none_failed")
     with pytest.raises(AirflowSkipException, match="deploy is off"):
         check._pre_execute_hook(context({}, deploy=False))
     # A comparison that was lost before the run was cleared does not matter here.
@@ -101,3 +101,13 @@ def test_the_smoke_test_is_checked_before_anything_is_paid(retrain: Any) -> None
     check._pre_execute_hook(context(lost, traffic_steps=[10, 100]))
     with pytest.raises(AirflowFailException, match="ascend to 100"):
         check._pre_execute_hook(context({}, traffic_steps=[10, 50]))
+
+
+def test_the_comparison_is_checked_before_anything_is_paid(retrain: Any) -> None:
+    """With everything that the gate will be given, and what a run trains is not known yet."""
+    check, gate = retrain.dag.get_task("check_challenge"), retrain.dag.get_task("evaluate_challenger")
+    assert check.only_check
+    assert not check.upstream_task_ids
+    fields = ("model_package_group", "criteria", "held_out_criteria", "records", "label_column")
+    for name in (*fields, "transform_uri", "transform_config"):
+        assert getattr(check, name) == getattr(gate, name) is not None

@@ -102,6 +102,8 @@ class EvaluateChallengerOperator(BaseOperator):
     :param transform_config: CreateTransformJob request (templated). ``TransformResources`` has to be there; names,
         input and output are filled in. The set goes into one request if it is no larger than ``MaxPayloadInMB``,
         otherwise into as few as halving gives
+    :param only_check: read and check the criteria, the records and how they would be asked, and ask nothing: for a task
+        before the training, so that what is wrong with them costs nothing. Returns ``{"records": their number}``
     :param deferrable: wait for the jobs in the triggerer instead of on a worker
     :param poll_interval_seconds: pause between two looks at the jobs
     :param stop_on_kill: stop the jobs that this run made when a person clears, fails or marks the task, and when its
@@ -139,9 +141,9 @@ class EvaluateChallengerOperator(BaseOperator):
     def __init__(
         self,
         *,
-        training_job: dict[str, Any] | str | XComArg,
         model_package_group: str | None,
         criteria: dict[str, Any],
+        training_job: dict[str, Any] | str | XComArg | None = None,
         model_package: dict[str, Any] | str | XComArg | None = None,
         endpoint_name: str | None = None,
         model_name: str | XComArg | None = None,
@@ -154,6 +156,7 @@ class EvaluateChallengerOperator(BaseOperator):
         accept: str = "application/json",
         transform_uri: str | None = None,
         transform_config: dict[str, Any] | None = None,
+        only_check: bool = False,
         deferrable: bool = True,
         poll_interval_seconds: float = 10.0,
         stop_on_kill: bool = True,
@@ -164,7 +167,7 @@ class EvaluateChallengerOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.training_job = cast("dict[str, Any] | str", training_job)  # rendered before it is used
+        self.training_job = cast("dict[str, Any] | str | None", training_job)  # rendered before it is used
         self.model_package_group = model_package_group
         self.criteria = criteria
         self.model_package = cast("dict[str, Any] | str | None", model_package)  # rendered before it is used
@@ -179,6 +182,7 @@ class EvaluateChallengerOperator(BaseOperator):
         self.accept = accept
         self.transform_uri = transform_uri
         self.transform_config = transform_config
+        self.only_check = only_check
         self.deferrable = deferrable
         self.poll_interval_seconds = poll_interval_seconds
         self.stop_on_kill = stop_on_kill
@@ -193,7 +197,7 @@ class EvaluateChallengerOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Compare, tell, and skip what follows unless the new model wins."""
         with fail_fast():
-            return self._advance(context, ())
+            return self._check(context) if self.only_check else self._advance(context, ())
 
     def execute_complete(self, context: Context, event: dict[str, Any], jobs: dict[str, list[str]]) -> dict[str, Any]:
         """Go on when the jobs have ended.
@@ -222,14 +226,26 @@ class EvaluateChallengerOperator(BaseOperator):
             for name in self._own_jobs:
                 stop_patiently_if_left(paid_job(self._connection, name), self._running_as, "running", log=self.log)
 
+    def _check(self, context: Context) -> dict[str, Any]:
+        self._group()
+        test = self._held_out_test(context, ())
+        self._criteria(test.questions if test else None)
+        records = len(test.questions.records) if test else 0
+        self.log.info("%d held-out records can be asked.", records)
+        return {"records": records}
+
+    def _group(self) -> str:
+        group = group_name(self.model_package_group)
+        if not group:
+            raise AirflowSkipException("there is no model_package_group, so that there is no champion either")
+        return group
+
     def _advance(self, context: Context, waited: Sequence[str]) -> dict[str, Any]:
         """Compare, and wait for what has to be known before that.
 
         :param waited: names of the jobs that were waited for
         """
-        group = group_name(self.model_package_group)
-        if not group:
-            raise AirflowSkipException("there is no model_package_group, so that there is no champion either")
+        group = self._group()
         while True:
             test = self._held_out_test(context, waited)
             criteria = self._criteria(test.questions if test else None)

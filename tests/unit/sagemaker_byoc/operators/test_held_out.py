@@ -175,8 +175,8 @@ def test_a_retry_and_another_run_take_the_job_that_is_there(
         with pytest.raises(TaskDeferred) as deferral:
             operator().execute(run.context)
         registry.groups.setdefault(GROUP, {})
-        assert deferral.value.trigger.names == list(transform.jobs)  # type: ignore[attr-defined]
-        own = deferral.value.trigger.stopped_on_kill  # type: ignore[attr-defined]
+        assert deferral.value.trigger.names == list(transform.jobs)
+        own = deferral.value.trigger.stopped_on_kill
         assert own == ([] if run.run_id == "manual" else list(transform.jobs)), "only its own"
     transform.goes_on = False
     for _ in range(2):
@@ -217,7 +217,7 @@ def test_a_set_larger_than_a_request_is_cut(registry: FakeRegistry, transform: F
         found.extend(line.split(",")[0] for line in lines)
         return json.dumps(["short" if line[0] != "4" else "long" for line in lines])
 
-    transform.rules["challenger"] = answer
+    transform.rules["challenger"], transform.subfolder = answer, "questions/"
     verdict = TaskRun().of(operator(records=records, transform_config={**RESOURCES, "MaxPayloadInMB": 1}))
     assert compared(verdict) == (0.8, None)
     assert found == ["0", "1", "2", "3", "4"]
@@ -343,13 +343,24 @@ def test_without_records_nothing_is_asked(
 def test_what_is_wrong_is_told_before_anything_is_paid_for(
     aws: FakeAws, registry: FakeRegistry, transform: FakeTransform, change: dict[str, Any], told: str
 ) -> None:
-    """Neither a job nor a model is made."""
+    """Neither a job nor a model is made; a check before the training finds all but what only the run knows."""
     champion(registry)
-    with pytest.raises(AirflowFailException) as raised:
-        TaskRun().of(operator(**change))
-    assert told in str(raised.value)
+    for only_check in {False, "model_name" not in change}:
+        with pytest.raises(AirflowFailException) as raised:
+            TaskRun().of(operator(**change, only_check=only_check))
+        assert told in str(raised.value)
     assert not aws.asked("CreateTransformJob")
     assert not aws.asked("CreateModel")
+
+
+@pytest.mark.parametrize(("records", "number"), [(RECORDS, 4), ("", 0)])
+def test_a_check_asks_nobody(aws: FakeAws, transform: FakeTransform, records: Any, number: int) -> None:
+    """Neither job nor model is there yet, nor the champion of the time when they will be."""
+    checking = operator(records=records, only_check=True, training_job=None, model_name=None)
+    assert TaskRun().of(checking) == {"records": number}
+    assert aws.calls == []
+    with pytest.raises(AirflowSkipException, match="no model_package_group"):
+        TaskRun().of(operator(only_check=True, model_package_group=""))
 
 
 def test_a_champion_that_cannot_be_asked_costs_nothing(
@@ -414,7 +425,7 @@ def test_without_stop_on_kill_they_go_on(registry: FakeRegistry, transform: Fake
     transform.goes_on = True
     with pytest.raises(TaskDeferred) as deferral:
         operator(stop_on_kill=False).execute(TaskRun().context)
-    assert deferral.value.trigger.stopped_on_kill == []  # type: ignore[attr-defined]
+    assert deferral.value.trigger.stopped_on_kill == []
 
 
 @pytest.mark.parametrize("moment", ["while the job is made", "while it waits"])
