@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -51,16 +52,31 @@ def answer(run: Run, option: str) -> None:
     run.act("PATCH", question, {"chosen_options": [option], "params_input": {}})
 
 
+@contextmanager
+def settings(stack: Stack, **changes: str | None) -> Iterator[None]:
+    """Change the DAG's settings for a while; None takes one out."""
+    path = f"/variables/{VARIABLE}"
+    before = stack.airflow.call("GET", path)["value"]
+    changed = {name: value for name, value in {**json.loads(before), **changes}.items() if value is not None}
+    stack.airflow.call("PATCH", path, json={"key": VARIABLE, "value": json.dumps(changed)})
+    try:
+        yield
+    finally:
+        stack.airflow.call("PATCH", path, json={"key": VARIABLE, "value": before})
+
+
 @pytest.fixture
 def without_group(stack: Stack) -> Iterator[None]:
     """Take the group out of the settings for a while."""
-    path = f"/variables/{VARIABLE}"
-    before = stack.airflow.call("GET", path)["value"]
-    settings = json.loads(before)
-    del settings["model_package_group"]
-    stack.airflow.call("PATCH", path, json={"key": VARIABLE, "value": json.dumps(settings)})
-    yield
-    stack.airflow.call("PATCH", path, json={"key": VARIABLE, "value": before})
+    with settings(stack, model_package_group=None):
+        yield
+
+
+@pytest.fixture
+def held_out(stack: Stack) -> Iterator[None]:
+    """Put a held-out set into the settings for a while."""
+    with settings(stack, held_out_records="s3://sagemaker-retrain-local/iris/test/test.csv"):
+        yield
 
 
 def test_what_a_person_approved_and_the_endpoint_proved_is_the_champion(stack: Stack) -> None:
@@ -119,6 +135,26 @@ def test_the_registry_follows_what_is_live(stack: Stack) -> None:
     assert last.wait() == "success"
     champion = last.xcom("evaluate_challenger")["champion"]
     assert champion["model_package_arn"] == first.xcom("register_model")["model_package_arn"]
+
+
+@pytest.mark.usefixtures("held_out")
+def test_champion_and_challenger_are_asked_the_same_held_out_set(stack: Stack) -> None:
+    """Each model once: what the champion answered as a challenger is kept with its version."""
+    champion = start(stack, minimum_gain=-1, epochs=10)
+    assert champion.wait() == "success"
+    assert champion.xcom("check_challenge") == {"records": 30}
+    kept = aws(stack, "sagemaker").describe_model_package(
+        ModelPackageName=champion.xcom("register_model")["model_package_arn"]
+    )["CustomerMetadataProperties"]
+    run = start(stack, minimum_gain=1, epochs=11)
+    assert run.wait() == "success"
+    assert states(run, "evaluate_challenger", "create_endpoint") == {"skipped"}
+    verdict = run.xcom("evaluate_challenger")
+    [compared] = [one for one in verdict["comparison"] if one["metric"] == "held_out:accuracy"]
+    assert repr(compared["champion"]) == kept["metric:held_out:accuracy"]
+    assert verdict["held_out"] == {"digest": kept["held_out_digest"], "records": 30}
+    assert run.log("evaluate_challenger").count(", which asks ") == 1
+    assert approval(stack, run) == "Rejected"
 
 
 def config_of(run: Run) -> str:
