@@ -158,7 +158,7 @@ class EvaluateChallengerOperator(BaseOperator):
         transform_config: dict[str, Any] | None = None,
         only_check: bool = False,
         deferrable: bool = True,
-        poll_interval_seconds: float = 10.0,
+        poll_interval_seconds: float = 5.0,
         stop_on_kill: bool = True,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,

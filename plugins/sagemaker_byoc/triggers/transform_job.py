@@ -40,7 +40,7 @@ class TransformJobTrigger(BaseTrigger):
         connection: dict[str, Any],
         names: Sequence[str],
         stopped_on_kill: Sequence[str] = (),
-        poll_interval_seconds: float = 10.0,
+        poll_interval_seconds: float = 5.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.connection = AwsConnection(**connection)
