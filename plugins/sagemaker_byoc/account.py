@@ -212,6 +212,7 @@ class Account:
     """Everything that there is, by name, whoever made it.
 
     :param used_images: references by what is no model: training jobs that run, and the model registry
+    :param asked_models: models that transform jobs ask which run
     :param unsure: by kind, why nothing of that kind may go: what refers to it could not be looked up
     """
 
@@ -220,6 +221,7 @@ class Account:
     models: dict[str, Model] = field(default_factory=dict)
     images: dict[str, Image] = field(default_factory=dict)
     used_images: set[str] = field(default_factory=set)
+    asked_models: set[str] = field(default_factory=set)
     unsure: dict[str, str] = field(default_factory=dict)
 
     def live_configs(self) -> set[str]:
@@ -227,9 +229,9 @@ class Account:
         return {name for endpoint in self.endpoints.values() for name in endpoint.configs}
 
     def used_models(self) -> set[str]:
-        """Return the models that endpoint configurations and inference components name."""
+        """Return the models that endpoint configurations, inference components and running transform jobs name."""
         users: Iterator[EndpointConfig | Endpoint] = iter([*self.configs.values(), *self.endpoints.values()])
-        return {name for user in users for name in user.models}
+        return {name for user in users for name in user.models} | self.asked_models
 
     def image_use(self) -> ImageUse:
         """Return what models, endpoints, jobs and registry refer to."""
@@ -245,6 +247,7 @@ class Account:
             {name: model for name, model in self.models.items() if name not in gone_models},
             self.images,
             self.used_images,
+            self.asked_models,
             self.unsure,
         )
 

@@ -40,6 +40,7 @@ class FakeAccount:
         self.configs: dict[str, dict[str, Any]] = {}
         self.models: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
+        self.transform_jobs: dict[str, dict[str, Any]] = {}
         self.packages: dict[str, dict[str, Any]] = {}
         self.components: dict[str, dict[str, Any]] = {}
         self.images: dict[str, dict[str, Any]] = {}
@@ -118,6 +119,18 @@ class FakeAccount:
             "CreationTime": self.now - timedelta(days=20),
         }
 
+    def transform_job(self, name: str, model: str, status: str = "InProgress") -> None:
+        """Let a transform job ask a model."""
+        self.transform_jobs[name] = {
+            "TransformJobName": name,
+            "TransformJobArn": f"arn:aws:sagemaker:eu-west-1:123456789012:transform-job/{name}",
+            "TransformJobStatus": status,
+            "ModelName": model,
+            "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/"}}},
+            "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+            "CreationTime": self.now,
+        }
+
     def package(self, number: int, image: str, status: str = "Approved", *, age: float = 100) -> str:
         """Register a version that names an image; return its ARN."""
         arn = f"arn:aws:sagemaker:eu-west-1:123456789012:model-package/iris/{number}"
@@ -164,6 +177,9 @@ class FakeAccount:
         )
         aws.on("ListModels", self._list(self.models, "Models", "ModelName", "ModelArn"))
         aws.on("ListTrainingJobs", self._list(self.jobs, "TrainingJobSummaries", "TrainingJobName", "TrainingJobArn"))
+        members = ("TransformJobName", "TransformJobArn")
+        aws.on("ListTransformJobs", self._list(self.transform_jobs, "TransformJobSummaries", *members))
+        aws.on("DescribeTransformJob", lambda **asked: self.transform_jobs[asked["TransformJobName"]])
         aws.on("ListModelPackages", self._list(self.packages, "ModelPackageSummaryList", "ModelPackageArn"))
         members = ("InferenceComponentName", "InferenceComponentArn", "EndpointName", "EndpointArn", "VariantName")
         aws.on("ListInferenceComponents", self._list(self.components, "InferenceComponents", *members))
@@ -183,12 +199,13 @@ class FakeAccount:
         aws.on("GetProducts", {"FormatVersion": "aws_v1", "PriceList": []})
 
     def _list(self, things: dict[str, dict[str, Any]], result: str, *members: str) -> Callable[..., dict[str, Any]]:
-        times = ("CreationTime", "LastModifiedTime", "EndpointStatus", "TrainingJobStatus", "ModelPackageStatus")
+        times = ("CreationTime", "LastModifiedTime")
+        states = ("EndpointStatus", "TrainingJobStatus", "TransformJobStatus", "ModelPackageStatus")
 
         def answer(**asked: Any) -> dict[str, Any]:
             wanted = [each for each in things.values() if _is_wanted(each, asked)]
             begin = int(asked.get("NextToken", 0))
-            page = [{name: each[name] for name in (*members, *times) if name in each} for each in wanted]
+            page = [{name: each[name] for name in (*members, *times, *states) if name in each} for each in wanted]
             more = {"NextToken": str(begin + _PAGE)} if len(wanted) > begin + _PAGE else {}
             return {result: page[begin : begin + _PAGE], **more}
 
@@ -246,7 +263,7 @@ class FakeAccount:
 
 
 def _is_wanted(thing: dict[str, Any], asked: dict[str, Any]) -> bool:
-    status = ("EndpointStatus", "TrainingJobStatus")
+    status = ("EndpointStatus", "TrainingJobStatus", "TransformJobStatus")
     return (
         asked.get("StatusEquals") in (None, *(thing.get(name) for name in status))
         and asked.get("ModelApprovalStatus") in (None, thing.get("ModelApprovalStatus"))

@@ -62,6 +62,7 @@ class Inventory:
         self._describe_configs(self._client.list("list_endpoint_configs", "EndpointConfigs"))
         self._describe_endpoints(self._client.list("list_endpoints", "Endpoints"))
         self._describe_models(self._client.list("list_models", "Models"))
+        self._read_transform_jobs()
         for repository in self._repositories:
             self._read_images(repository)
         if self.account.images:
@@ -81,6 +82,7 @@ class Inventory:
         self._describe_configs(self._client.list("list_endpoint_configs", "EndpointConfigs", CreationTimeAfter=since))
         if leftover.kind in (MODEL, IMAGE):
             self._describe_endpoints({"EndpointName": name} for name in self._with_components())
+            self._read_transform_jobs()
         self._describe_models(self._client.list("list_models", "Models", CreationTimeAfter=since))
         if leftover.kind == IMAGE:
             self._users.read(since)
@@ -159,6 +161,13 @@ class Inventory:
             model = Model.of(found, (self._client.tags(found["ModelArn"]) or {}) if is_old else {})
             self._users.read_packages(model.packages)
             self.account.models[name] = model
+
+    def _read_transform_jobs(self) -> None:
+        """Note the models of jobs that run; one that has ended since keeps its model until the next run."""
+        for status in ("InProgress", "Stopping"):
+            for job in self._client.list("list_transform_jobs", "TransformJobSummaries", StatusEquals=status):
+                found = self._client.ask("describe_transform_job", TransformJobName=job["TransformJobName"])
+                self.account.asked_models.update([found["ModelName"]] if found else [])
 
     def _read_images(self, repository: str) -> None:
         client = self._connection.client("ecr")

@@ -104,6 +104,14 @@ def test_a_training_job_that_runs_keeps_its_image(account: FakeAccount, status: 
     assert digest(2) in names(TaskRun().of(operator()))
 
 
+@pytest.mark.parametrize("status", ["InProgress", "Stopping"])
+def test_a_transform_job_that_runs_keeps_its_model(account: FakeAccount, status: str) -> None:
+    """With the image; one that has ended does not."""
+    account.transform_job("running", "m1", status)
+    account.transform_job("ended", "m2", "Completed")
+    assert gone(account) == {"c1", "c2", "m2", digest(2)}
+
+
 def test_the_model_registry_keeps_images(account: FakeAccount) -> None:
     """Of versions that are approved, or wait for that not long yet; a rejected one keeps nothing."""
     approved, young, old, rejected = (account.image(number, age=200) for number in (31, 32, 33, 34))
@@ -237,6 +245,12 @@ def test_a_new_inference_component_meanwhile_keeps_its_model(account: FakeAccoun
 def test_a_new_configuration_meanwhile_keeps_the_model(account: FakeAccount) -> None:
     """Of whoever."""
     account.before_delete = lambda name: name == "c2" and account.config("new", "m1", age=0, project="other")
+    assert gone(account) == {"c1", "c2", "m2", digest(2)}
+
+
+def test_a_transform_job_meanwhile_keeps_its_model(account: FakeAccount) -> None:
+    """A gate may ask an old champion."""
+    account.before_delete = lambda name: name == "c2" and account.transform_job("new", "m1")
     assert gone(account) == {"c1", "c2", "m2", digest(2)}
 
 
