@@ -1,4 +1,4 @@
-"""A hosting account in which transform jobs can run, and short ways to run them."""
+"""Short ways to run transform jobs in a hosting account."""
 
 from __future__ import annotations
 
@@ -10,26 +10,37 @@ from tests.support.process_cloud import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-__all__ = ["TransformAccount"]
+__all__ = ["LOG_GROUP", "TransformAccount"]
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 
 
 @dataclass
-class TransformAccount(HostingAccount):
-    """A bucket, a role, one serving image, and the way from input objects to output objects."""
+class TransformAccount:
+    """The way from input objects to output objects.
+
+    :param hosting: the account that has the models
+    """
+
+    hosting: HostingAccount
+
+    def __post_init__(self) -> None:
+        self.sagemaker = self.hosting.sagemaker
+        self.s3 = self.hosting.s3
+        self.model = self.hosting.model
 
     def input(self, objects: Mapping[str, bytes]) -> str:
         """Put objects below a prefix of their own and return its URI, which ends in a slash."""
-        prefix = f"{self.name('input')}/"
+        prefix = f"{self.hosting.name('input')}/"
         for key, body in objects.items():
             self.s3.put_object(Bucket=BUCKET, Key=prefix + key, Body=body)
         return f"s3://{BUCKET}/{prefix}"
 
     def request(self, model: str, objects: Mapping[str, bytes], **changes: Any) -> dict[str, Any]:
         """Return a CreateTransformJob request; members of TransformInput and TransformOutput may stand beside it."""
-        name = self.name("transform")
+        name = self.hosting.name("transform")
         source = {"S3DataType": "S3Prefix", "S3Uri": changes.pop("S3Uri", None) or self.input(objects)}
         parts = {
             part: {member: changes.pop(member) for member in members if member in changes}
@@ -72,6 +83,17 @@ class TransformAccount(HostingAccount):
         """Create a job, wait until it has ended and return its description."""
         return self.finish(self.create(model, objects, **changes))
 
+    def arrived(self, token: str) -> Path:
+        """Return once a container has begun to answer ``wait <token>``; the file has the container's process id."""
+        places = self.hosting.cloud.state_dir / "transforms"
+        found: Path = wait_until(lambda: next(places.glob(f"*/{token}-arrived"), None), f"{token} has arrived")
+        return found
+
+    def release(self, token: str) -> None:
+        """Let the container answer ``wait <token>``."""
+        path = self.arrived(token)
+        path.with_name(f"{token}-released").touch()
+
     def output(self, name: str) -> dict[str, bytes]:
         """Return what a job left in S3: path below its output path → content."""
         prefix = f"{name}-output/"
@@ -83,7 +105,7 @@ class TransformAccount(HostingAccount):
 
     def lines(self, name: str, *, data_log: bool = False) -> list[str]:
         """Return the lines of a job's containers, or those that SageMaker itself wrote, without their time."""
-        logs = self.cloud.client("logs")
+        logs = self.hosting.cloud.client("logs")
         if not logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)["logGroups"]:
             return []
         events = logs.filter_log_events(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{name}/")["events"]

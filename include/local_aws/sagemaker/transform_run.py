@@ -175,6 +175,8 @@ class TransformRun:
         return ("Stopped", None) if self._state.is_stop_requested else (status, reason)
 
     def _walk(self) -> None:
+        # A job of an earlier life may have had the same name and the same state directory.
+        shutil.rmtree(self._root, ignore_errors=True)
         objects = self._find_objects()
         self._refuse_when_closing()
         self._state.set_start()
