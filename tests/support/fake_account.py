@@ -119,8 +119,8 @@ class FakeAccount:
             "CreationTime": self.now - timedelta(days=20),
         }
 
-    def transform_job(self, name: str, model: str, status: str = "InProgress") -> None:
-        """Let a transform job ask a model."""
+    def transform_job(self, name: str, model: str, status: str = "InProgress") -> str:
+        """Let a transform job ask a model; return the job's name."""
         self.transform_jobs[name] = {
             "TransformJobName": name,
             "TransformJobArn": f"arn:aws:sagemaker:eu-west-1:123456789012:transform-job/{name}",
@@ -130,6 +130,7 @@ class FakeAccount:
             "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
             "CreationTime": self.now,
         }
+        return name
 
     def package(self, number: int, image: str, status: str = "Approved", *, age: float = 100) -> str:
         """Register a version that names an image; return its ARN."""
