@@ -217,7 +217,7 @@ def test_a_set_larger_than_a_request_is_cut(registry: FakeRegistry, transform: F
         found.extend(line.split(",")[0] for line in lines)
         return json.dumps(["short" if line[0] != "4" else "long" for line in lines])
 
-    transform.rules["challenger"], transform.subfolder = answer, "questions/"
+    transform.rules["challenger"], transform.subfolder = answer, "below/"
     verdict = TaskRun().of(operator(records=records, transform_config={**RESOURCES, "MaxPayloadInMB": 1}))
     assert compared(verdict) == (0.8, None)
     assert found == ["0", "1", "2", "3", "4"]
