@@ -314,6 +314,7 @@ def test_without_records_nothing_is_asked(
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        ({"criteria": {"recall": "maximize"}}, "a metric of the challenger: accuracy"),
         ({"records": "", "criteria": ACCURACY}, "criteria.held_out:accuracy: got"),
         ({"held_out_criteria": None}, "held_out_criteria: got"),
         ({"held_out_criteria": {"held_out:recall": "maximize"}}, "criteria.held_out:recall: got"),
@@ -345,7 +346,7 @@ def test_what_is_wrong_is_told_before_anything_is_paid_for(
 ) -> None:
     """Neither a job nor a model is made; a check before the training finds all but what only the run knows."""
     champion(registry)
-    for only_check in {False, "model_name" not in change}:
+    for only_check in {False, "model_name" not in change and "challenger" not in told}:
         with pytest.raises(AirflowFailException) as raised:
             TaskRun().of(operator(**change, only_check=only_check))
         assert told in str(raised.value)
