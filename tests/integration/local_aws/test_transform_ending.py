@@ -24,11 +24,12 @@ class _InterruptedS3:
     """S3 in which something happens between the first upload and the second.
 
     :param s3: boto3 client of the local AWS
+    :param interrupt: called then
     """
 
-    def __init__(self, s3: Any) -> None:
+    def __init__(self, s3: Any, interrupt: Callable[[], None] = lambda: None) -> None:
         self._s3 = s3
-        self.interrupt: Callable[[], None] = lambda: None
+        self.interrupt = interrupt
         self.uploaded: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -66,37 +67,60 @@ def account(cloud: ProcessCloud) -> TransformAccount:
     return TransformAccount(HostingAccount(cloud))
 
 
-def _run(account: TransformAccount, cloud: ProcessCloud, interrupt: Callable[[TransformRun], None]) -> TransformState:
-    """Run a job of two objects and return its state at the end."""
-    request = account.request("model", {"a": b"echo 1", "b": b"echo 2"})
-    s3 = _InterruptedS3(cloud.client("s3"))
+def _job(
+    account: TransformAccount, cloud: ProcessCloud, s3: _InterruptedS3, second: bytes = b"echo 2"
+) -> tuple[TransformRun, TransformState]:
+    """Start a job of two objects whose output goes to this S3."""
+    request = account.request("model", {"a": b"echo 1", "b": second})
     seen = _InterruptedCloud(cloud.endpoint_url, cloud.region, cloud.state_dir, s3=s3)
     state = TransformState(request, "arn", lambda _: None)
     container = HostedContainer(account.hosting.image, {}, None)
     run = TransformRun(request, container, state, seen, cloud.engine, startup_timeout_seconds=5.0)
-    s3.interrupt = lambda: interrupt(run)
     run.start()
+    return run, state
+
+
+def _end(state: TransformState) -> dict[str, Any]:
     wait_until(lambda: state.is_terminal, "the job has ended")
-    assert s3.uploaded
-    return state
+    return state.describe()
 
 
 def test_a_stop_takes_back_what_was_uploaded(account: TransformAccount, cloud: ProcessCloud) -> None:
     """A stopped job has no output, however late the stop came."""
-    state = _run(account, cloud, lambda run: run.stop())
+    s3 = _InterruptedS3(cloud.client("s3"), lambda: run.stop())
+    run, state = _job(account, cloud, s3)
 
-    assert state.status == "Stopped"
+    assert _end(state)["TransformJobStatus"] == "Stopped"
+    assert s3.uploaded
     assert account.output(state.name) == {}
 
 
 def test_a_failing_upload_takes_back_what_was_uploaded(account: TransformAccount, cloud: ProcessCloud) -> None:
     """As documented: if an error occurs, the uploaded results are removed."""
 
-    def fail(_: TransformRun) -> None:
+    def fail() -> None:
         raise botocore.exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1")
 
-    state = _run(account, cloud, fail)
+    s3 = _InterruptedS3(cloud.client("s3"), fail)
+    _, state = _job(account, cloud, s3)
+    job = _end(state)
 
-    assert state.status == "Failed"
-    assert state.describe()["FailureReason"].startswith("ClientError: Failed to upload to s3://")
+    assert job["TransformJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: Failed to upload to s3://")
+    assert s3.uploaded
     assert account.output(state.name) == {}
+
+
+def test_a_job_that_goes_down_with_the_local_aws_keeps_nothing(account: TransformAccount, cloud: ProcessCloud) -> None:
+    """It has no end either, since nobody is left to be told; its container and its files are gone."""
+    token = account.hosting.name("token")
+    s3 = _InterruptedS3(cloud.client("s3"))
+    run, state = _job(account, cloud, s3, f"wait {token}".encode())
+    held = account.arrived(token)
+
+    run.close()
+
+    assert state.status == "InProgress"
+    assert s3.uploaded == []
+    assert not held.parent.exists()
+    assert not (cloud.state_dir / "transform-data" / state.name).exists()
