@@ -21,6 +21,12 @@ _STRATEGIES = {"SingleRecord": _SINGLE, "MultiRecord": _MULTI}
 _DEFAULTS: dict[str, Any] = {"MaxConcurrentTransforms": 1, "BatchStrategy": _MULTI, "MaxPayloadInMB": 6}
 """The API reference has the numbers; the strategy was seen in logs of jobs that name none."""
 
+_VARIABLES = {
+    "MaxConcurrentTransforms": "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",
+    "BatchStrategy": "SAGEMAKER_BATCH_STRATEGY",
+    "MaxPayloadInMB": "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+}
+
 _ANSWER_SECONDS = 2.0
 """How long a container may take for its advice. A guess: it is the time for a ping."""
 
@@ -64,15 +70,8 @@ def batch_environment(request: Mapping[str, Any]) -> dict[str, str]:
     SageMaker's own tell what the request says and nothing else: what it leaves open is not passed (developer guide,
     "Custom Inference Code with Batch Transform").
     """
-    requested = {f"SAGEMAKER_{_SNAKE[member]}": str(value) for member, value in _requested(request).items()}
+    requested = {_VARIABLES[member]: str(value) for member, value in _requested(request).items()}
     return {**request.get("Environment", {}), "SAGEMAKER_BATCH": "true", **requested}
-
-
-_SNAKE = {
-    "MaxConcurrentTransforms": "MAX_CONCURRENT_TRANSFORMS",
-    "BatchStrategy": "BATCH_STRATEGY",
-    "MaxPayloadInMB": "MAX_PAYLOAD_IN_MB",
-}
 
 
 def ask_container(address: tuple[str, int]) -> dict[str, Any]:

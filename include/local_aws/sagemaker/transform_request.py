@@ -6,6 +6,7 @@ refuses too but its wording is not public.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from local_aws.errors import missing_here, quota_exceeded, validation
@@ -25,6 +26,9 @@ _MOST_PAYLOAD_MB = 100
 _MOST_INSTANCES = 20
 """The quota that training jobs have; more would be as many processes on this machine."""
 
+_HEADER = re.compile(r"[ -~]*")
+"""What every server reads in a header of HTTP: printable ASCII."""
+
 _WHOLE = "$"
 """The JSONPath of a whole document, the default of both filters (API reference, DataProcessing)."""
 
@@ -42,6 +46,8 @@ def check_request(request: Mapping[str, Any], cloud: Cloud) -> None:
         raise quota_exceeded(quota, _MOST_INSTANCES, resources["InstanceCount"])
     check_program_text("environment", request.get("Environment", {}).values())
     read_location(request["TransformOutput"]["S3OutputPath"], "transformOutput.s3OutputPath")
+    _check_header("transformInput.contentType", request["TransformInput"].get("ContentType", ""))
+    _check_header("transformOutput.accept", request["TransformOutput"].get("Accept", ""))
     _check_input(request["TransformInput"], cloud)
 
 
@@ -72,6 +78,13 @@ def _check_payload(request: Mapping[str, Any]) -> None:
             f"MaxPayloadInMB is {payload} and MaxConcurrentTransforms is {parallel}; their product must not exceed "
             f"{_MOST_PAYLOAD_MB}."
         )
+        raise validation(message)
+
+
+def _check_header(path: str, text: str) -> None:
+    if not _HEADER.fullmatch(text):
+        # That AWS refuses it is a guess.
+        message = f"Value {text!a} at '{path}' failed to satisfy constraint: Member must have printable ASCII only"
         raise validation(message)
 
 

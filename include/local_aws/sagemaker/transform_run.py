@@ -178,18 +178,20 @@ class TransformRun:
         # A job of an earlier life may have had the same name and the same state directory.
         shutil.rmtree(self._root, ignore_errors=True)
         objects = self._find_objects()
-        self._refuse_when_closing()
+        self._refuse_when_cancelled()
         self._state.set_start()
         self._start_instances()
         self._transform(objects)
-        self._refuse_when_closing()
+        self._refuse_when_cancelled()
         self._keep(objects)
         if self._failures:
             raise _FailureError(self._failures[min(self._failures)])
 
-    def _refuse_when_closing(self) -> None:
+    def _refuse_when_cancelled(self) -> None:
         if self._closing.is_set():
             raise _ClosedError
+        if self._cancelled.is_set():
+            raise StopRequestedError
 
     def _find_objects(self) -> list[S3Object]:
         try:

@@ -302,7 +302,7 @@ def test_state_changes_reach_eventbridge(account: TransformAccount, model: str) 
 
 
 def test_jobs_end_with_the_local_aws(tmp_path: Path) -> None:
-    """The container of a job that is being transformed is ended, its files go, and nothing is uploaded."""
+    """The container of a job that is being transformed is ended, and its files go."""
     with process_cloud(tmp_path) as cloud:
         account = TransformAccount(HostingAccount(cloud))
         account.create(account.model("alpha"), {"a": b"wait for-ever"})

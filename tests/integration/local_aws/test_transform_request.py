@@ -73,13 +73,23 @@ def _refusal(account: TransformAccount, model: str, **changes: Any) -> str:
         ),
         (
             {"S3Uri": "https://bucket/key"},
-            "ValidationException: Value 'https://bucket/key' at 'transformInput.dataSource.s3DataSource.s3Uri' is no S3 "
-            "URI that the local AWS reads: 'https://bucket/key' is not of the form s3://bucket/key",
+            "ValidationException: Value 'https://bucket/key' at 'transformInput.dataSource.s3DataSource.s3Uri' is no "
+            "S3 URI that the local AWS reads: 'https://bucket/key' is not of the form s3://bucket/key",
         ),
         (
             {"TransformOutput": {"S3OutputPath": "https://bucket/key"}},
             "ValidationException: Value 'https://bucket/key' at 'transformOutput.s3OutputPath' is no S3 URI that the "
             "local AWS reads: 'https://bucket/key' is not of the form s3://bucket/key",
+        ),
+        (
+            {"ContentType": "text/csv\t"},
+            "ValidationException: Value 'text/csv\\t' at 'transformInput.contentType' failed to satisfy "
+            "constraint: Member must have printable ASCII only",
+        ),
+        (
+            {"Accept": "\N{SNOWMAN}"},
+            "ValidationException: Value '\\u2603' at 'transformOutput.accept' failed to satisfy constraint: Member "
+            "must have printable ASCII only",
         ),
         (
             {"BatchStrategy": "AllRecords"},
@@ -105,7 +115,7 @@ def test_an_augmented_manifest_is_refused(account: TransformAccount, model: str)
     request["TransformInput"]["DataSource"]["S3DataSource"]["S3DataType"] = "AugmentedManifestFile"
 
     assert refusal(lambda: account.sagemaker.create_transform_job(**request)) == (
-        "ValidationException: S3DataType AugmentedManifestFile is not supported in transform jobs; use S3Prefix or "
+        "ValidationException: S3DataType AugmentedManifestFile is not supported for transform jobs; use S3Prefix or "
         "ManifestFile."
     )
 
@@ -166,13 +176,11 @@ def test_jobs_are_listed_newest_first_with_their_ends(account: TransformAccount,
     good = account.run(model, {"a": b"1"})
     bad = account.run(model, {"a": b"status 400"})
 
-    names = [
-        job["TransformJobName"] for job in account.sagemaker.list_transform_jobs(MaxResults=2)["TransformJobSummaries"]
-    ]
+    newest = account.sagemaker.list_transform_jobs(MaxResults=2)["TransformJobSummaries"]
     (failed,) = account.sagemaker.list_transform_jobs(StatusEquals="Failed", NameContains=bad["TransformJobName"])[
         "TransformJobSummaries"
     ]
-    assert names == [bad["TransformJobName"], good["TransformJobName"]]
+    assert [job["TransformJobName"] for job in newest] == [bad["TransformJobName"], good["TransformJobName"]]
     assert failed["FailureReason"] == bad["FailureReason"]
     assert failed["TransformEndTime"] == bad["TransformEndTime"]
     assert failed["LastModifiedTime"] >= failed["TransformEndTime"]
