@@ -265,12 +265,15 @@ class HeldOutTest:
         """
         answers = self._jobs.answers(look, self._parts)
         where = f"Transform job {look.name} of model {look.model_name} completed, but its answers are of no use"
+        remedy = (
+            f"They are below {look.output_path}/. To ask the model the same again, delete them and clear this task."
+        )
         try:
             found = [prediction for body in answers for prediction in read_predictions(body, self._accept)]
         except SmokeTestError as error:
-            raise TransformJobError(f"{where}: {error}\nThey are below {look.output_path}/.") from error
+            raise TransformJobError(f"{where}: {error}\n{remedy}") from error
         asked = len(self.questions.records)
         if len(found) != asked:
             counts = f"{len(found)} predictions to {asked} records, in {len(answers)} of {len(self._bodies)} answers"
-            raise TransformJobError(f"{where}: {counts}.\nThey are below {look.output_path}/.")
+            raise TransformJobError(f"{where}: {counts}.\n{remedy}")
         return found

@@ -65,7 +65,7 @@ class EvaluateChallengerOperator(BaseOperator):
     its questions, so that a retry, or another run, takes the one that is there. What came out is kept with both
     versions: a champion that was asked this set before needs no job. The champion's model is made from its version,
     with the role and settings of ``model_name``. A job that fails, or leaves answers that cannot be used, fails the
-    task for good; clear it to ask again. Whoever kills the task stops the jobs that its run made.
+    task for good; clearing it asks again what failed. Whoever kills the task stops the jobs that its run made.
 
     When the model does not win, the task ends skipped, and so does what follows by Airflow's default trigger rule. The
     comparison is in the log, and the task's XCom in both cases: ``{"passed", "reasons", "champion":

@@ -279,11 +279,14 @@ def test_a_stopped_job_is_made_anew_only_if_it_was_anothers(
 def test_answers_that_cannot_be_used_fail_the_task(
     registry: FakeRegistry, transform: FakeTransform, rule: Any, told: str
 ) -> None:
-    """With the place where they are."""
+    """With the place where they are; the same model would answer the same again, so that no job is made by itself."""
     transform.rules["challenger"] = rule
     with pytest.raises(AirflowFailException, match=told) as raised:
         TaskRun().of(operator())
     assert "They are below s3://bucket/held-out/answers/retrain-held-out-" in str(raised.value)
+    with pytest.raises(AirflowFailException, match="delete them and clear"):
+        TaskRun(max_tries=3).of(operator())
+    assert len(transform.jobs) == 1
 
 
 def test_a_regression_is_measured_by_its_error(registry: FakeRegistry, transform: FakeTransform) -> None:
