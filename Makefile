@@ -37,16 +37,16 @@ setup-stock:
 test: test-unit test-container test-integration test-docker test-e2e ## all tests but those of Compose, deployments, kills and benchmarks, the quick ones first
 
 test-unit: setup ## rules and logic, no socket: seconds
-	$(PYTEST) $(AT_ONCE) tests/unit --ignore=tests/unit/container
+	$(PYTEST) tests/unit --ignore=tests/unit/container $(AT_ONCE)
 
 test-container: setup-container ## the training and serving programs, really run
 	$(CONTAINER_VENV)/bin/python -m pytest tests/unit/container
 
 test-integration: setup ## provider and local AWS over HTTP, real processes: minutes
-	$(PYTEST) $(AT_ONCE) tests/integration tests/engines -m "not docker" --ignore=tests/integration/benchmarks/test_waiting.py --ignore=tests/integration/benchmarks/test_swap.py
+	$(PYTEST) tests/integration tests/engines -m "not docker" --ignore=tests/integration/benchmarks/test_waiting.py --ignore=tests/integration/benchmarks/test_swap.py $(AT_ONCE)
 
 test-docker: setup ## a real Docker engine and registry; skipped without them, unless REQUIRE_DOCKER=1
-	$(PYTEST) $(AT_ONCE) tests/docker tests/engines -m docker
+	$(PYTEST) tests/docker tests/engines -m docker $(AT_ONCE)
 
 test-compose: setup ## the stack of docker-compose.yaml, both executors: minutes; skipped without Docker as above
 	$(PYTEST) tests/compose
