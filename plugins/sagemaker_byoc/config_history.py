@@ -117,7 +117,8 @@ def before(
     """Return the configuration to go back to: what the live one replaced, else the newest one made before it.
 
     Where the choice is by age, those that passed a smoke test come first: the tags of others do not tell whether they
-    were ever live. One that failed is passed over, and so is what held a candidate beside an earlier model.
+    were ever live. One that failed is passed over, unless it is the one that clients have beside the live candidate.
+    What held a candidate before is no way back.
 
     :param live: the live configuration; None when the endpoint does not exist
     :param known: newest first
@@ -132,7 +133,7 @@ def before(
     now = find(live) if live else None
     if now is not None:
         replaced = without_candidate(now.replaced, find)
-        if replaced is not None and not replaced.failed and replaced.name != live:
+        if replaced is not None and replaced.name != live and (now.candidate_for or not replaced.failed):
             return replaced.name
         good = [config for config in good if config.created < now.created and config.name != now.candidate_for]
     best = next((config for config in good if config.passed), None) or next(iter(good), None)

@@ -63,6 +63,13 @@ def test_a_candidate_is_taken_away_from_the_model_that_it_was_put_beside() -> No
     assert before("beside", [BESIDE, taken_away, B, A]) == "b"
 
 
+def test_a_candidate_is_taken_away_also_from_a_model_that_failed() -> None:
+    """Clients have that one already: somebody kept it, or there was nothing to go back to."""
+    kept = replace(B, smoke_test="failed: accuracy")
+    assert before("beside", [C, kept, A], {"beside": BESIDE}.get) == "b"
+    assert before("c", [C, kept, A]) == "a"
+
+
 def test_candidates_that_were_left_behind_are_passed_by() -> None:
     """Another one was put beside the first, and then a model replaced both."""
     second = replace(BESIDE, name="second", replaced="beside")
