@@ -17,6 +17,7 @@ from tests.support.image_cloud import BuiltCloud, ImageCloud
 from tests.support.process_cloud import process_cloud
 from tests.support.python_base import python_base
 from tests.support.training import BuiltTrainingAccount
+from tests.support.transforming import TransformAccount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,3 +54,9 @@ def account(cloud: ImageCloud) -> BuiltTrainingAccount:
 def hosting(cloud: ImageCloud) -> HostingAccount:
     """An account that serves."""
     return HostingAccount(cloud)
+
+
+@pytest.fixture(scope="session")
+def transforms(hosting: HostingAccount) -> TransformAccount:
+    """Transform jobs of the account that serves."""
+    return TransformAccount(hosting)

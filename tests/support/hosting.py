@@ -35,6 +35,7 @@ model = base / "model"
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 65536
+    failures = 0
 
     def log_message(self, *_):
         pass
@@ -50,7 +51,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        self.answer(500 if MODE == "unhealthy" else 200, b"")
+        if self.path == "/execution-parameters":
+            advice = os.environ.get("ADVICE", "")
+            self.answer(200 if advice else 404, advice.encode(), "application/json")
+        else:
+            self.answer(500 if MODE == "unhealthy" else 200, b"")
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -65,10 +70,14 @@ class Handler(BaseHTTPRequestHandler):
             found = {path.name: oct(path.stat().st_mode & 0o777) for path in [model, *model.iterdir()]}
             self.answer(200, json.dumps(found).encode(), "application/json")
         elif word == "wait":
-            (base / f"{rest}-arrived").touch()
-            while not (base / f"{rest}-released").exists():
+            token = rest.strip()
+            (base / f"{token}-arrived").write_text(str(os.getpid()))
+            while not (base / f"{token}-released").exists():
                 time.sleep(0.01)
             self.answer(200, b"waited")
+        elif word == "flaky":
+            Handler.failures += 1
+            self.answer(500 if Handler.failures <= int(rest) else 200, b"answered in the end")
         elif word == "echo":
             self.answer(200, body, "application/octet-stream")
         elif word == "large":
@@ -82,7 +91,7 @@ if MODE == "exit":
     print("this container never serves", flush=True)
     sys.exit(1)
 print("serving", MODE, flush=True)
-signal.signal(signal.SIGTERM, lambda *_: (print("told to end", flush=True), os._exit(0)))
+signal.signal(signal.SIGTERM, lambda *_: (print("told to end", flush=True), MODE == "stubborn" or os._exit(0)))
 address = (os.environ.get("SAGEMAKER_BIND_TO_ADDRESS", ""), int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")))
 ThreadingHTTPServer(address, Handler).serve_forever()
 """

@@ -19,6 +19,7 @@ __all__ = ["altered", "renamed", "valid_requests"]
 _PLAIN = st.text(alphabet=string.ascii_letters + string.digits + "-_./:,= ", min_size=1, max_size=40)
 _NAMES = {
     "CreateTrainingJob": "TrainingJobName",
+    "CreateTransformJob": "TransformJobName",
     "CreateModel": "ModelName",
     "CreateModelPackageGroup": "ModelPackageGroupName",
     "CreateEndpointConfig": "EndpointConfigName",
@@ -40,6 +41,7 @@ def valid_requests(account: HostingAccount) -> dict[tuple[str, str], dict[str, A
         **_training_requests(account),
         **_registry_requests(account),
         **_hosting_requests(account),
+        **_transform_requests(account),
         **_build_requests(account),
     }
 
@@ -137,6 +139,31 @@ def _hosting_requests(account: HostingAccount) -> dict[tuple[str, str], dict[str
         **{("sagemaker", operation): request for operation, request in of_sagemaker.items()},
         ("sagemaker-runtime", "InvokeEndpoint"): invocation,
     }
+
+
+def _transform_requests(account: HostingAccount) -> dict[tuple[str, str], dict[str, Any]]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/data"}
+    request = {
+        "TransformJobName": account.name("transform"),
+        "ModelName": account.model("answer"),
+        "MaxConcurrentTransforms": 2,
+        "MaxPayloadInMB": 1,
+        "BatchStrategy": "SingleRecord",
+        "ModelClientConfig": {"InvocationsMaxRetries": 1},
+        "Environment": {"A": "1"},
+        "TransformInput": {"DataSource": {"S3DataSource": source}, "ContentType": "text/csv", "SplitType": "Line"},
+        "TransformOutput": {"S3OutputPath": f"s3://{BUCKET}/out", "Accept": "text/csv", "AssembleWith": "Line"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    }
+    account.sagemaker.create_transform_job(**request)
+    job = {"TransformJobName": request["TransformJobName"]}
+    of_sagemaker: dict[str, dict[str, Any]] = {
+        "CreateTransformJob": {**request, "TransformJobName": account.name("transform")},
+        "DescribeTransformJob": job,
+        "ListTransformJobs": {"MaxResults": 1, "SortBy": "Status"},
+        "StopTransformJob": job,
+    }
+    return {("sagemaker", operation): request for operation, request in of_sagemaker.items()}
 
 
 def _build_requests(account: HostingAccount) -> dict[tuple[str, str], dict[str, Any]]:

@@ -6,20 +6,16 @@ instance was chosen.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import socket
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import urllib3
-
 from local_aws.errors import AwsError
+from local_aws.exchange import TooLargeError, exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["Invocation", "invoke"]
 
@@ -93,10 +89,6 @@ class Invocation:
         )
 
 
-class _TooLargeError(Exception):
-    """The answer has more bytes than a client may get."""
-
-
 def invoke(
     address: tuple[str, int], request: Mapping[str, Any], *, timeout_seconds: float = _TIMEOUT_SECONDS
 ) -> Invocation:
@@ -111,66 +103,14 @@ def invoke(
     headers = {header: request[member] for member, header in _HEADERS.items() if request.get(member)}
     began = time.perf_counter()
     try:
-        status, body, answered = _exchange(address, request["Body"], headers, timeout_seconds)
+        status, body, answered = exchange(
+            address, request["Body"], headers, timeout_seconds=timeout_seconds, most_bytes=_MOST_BODY_BYTES
+        )
     except TimeoutError:
         status, body, answered = 0, _TIMED_OUT.encode(), {}
-    except _TooLargeError:
+    except TooLargeError:
         status, body, answered = 500, _TOO_LARGE.encode(), {}
     except (http.client.HTTPException, OSError) as error:
         # What AWS says then is not known.
         status, body, answered = 500, f"{_NO_ANSWER} ({type(error).__name__})".encode(), {}
     return Invocation(status, body, answered, time.perf_counter() - began)
-
-
-def _exchange(
-    address: tuple[str, int], body: bytes, headers: Mapping[str, str], timeout_seconds: float
-) -> tuple[int, bytes, Mapping[str, str]]:
-    """Return status, body and headers.
-
-    Each request has a connection of its own. On one that was used before, a server that closes it for being idle could
-    not be told from one that broke down over the request.
-    """
-    connection = http.client.HTTPConnection(*address, timeout=timeout_seconds)
-    with contextlib.closing(connection), _time_limit(connection, timeout_seconds):
-        with contextlib.suppress(BrokenPipeError):
-            # A container may refuse a body that it has not read to its end.
-            connection.request("POST", "/invocations", body, dict(headers))
-        with connection.getresponse() as answer:
-            return answer.status, _read(answer), urllib3.HTTPHeaderDict(answer.getheaders())
-
-
-def _read(answer: http.client.HTTPResponse) -> bytes:
-    body = answer.read(_MOST_BODY_BYTES + 1)
-    if len(body) > _MOST_BODY_BYTES:
-        raise _TooLargeError
-    if answer.length:
-        # ``read`` with a limit does not complain of what Content-Length promised and did not come.
-        raise http.client.IncompleteRead(body, answer.length)
-    return body
-
-
-@contextlib.contextmanager
-def _time_limit(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
-    """Connect, and hang up when the time is over: a socket's own timeout begins anew with every byte.
-
-    :raises TimeoutError: when the block was not done by then, even if all it saw was the end of the answer
-    """
-    deadline = time.monotonic() + seconds
-    connection.connect()
-    clock = threading.Timer(max(0.0, deadline - time.monotonic()), _hang_up, [connection.sock])
-    clock.daemon = True
-    clock.start()
-    try:
-        yield
-    except (http.client.HTTPException, OSError):
-        if time.monotonic() < deadline:
-            raise
-    finally:
-        clock.cancel()
-    if time.monotonic() >= deadline:
-        raise TimeoutError
-
-
-def _hang_up(line: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        line.shutdown(socket.SHUT_RDWR)

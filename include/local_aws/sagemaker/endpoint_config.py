@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local_aws.errors import AwsError, validation
+from local_aws.errors import quota_exceeded, validation
 from local_aws.sagemaker.listing import Listing
 
 if TYPE_CHECKING:
@@ -194,12 +194,7 @@ def check_capacity(count: int, instance_type: str) -> None:
     :raises AwsError: ``ResourceLimitExceeded``
     """
     if count > MOST_INSTANCES:
-        message = (
-            f"The account-level service limit '{instance_type} for endpoint usage' is {MOST_INSTANCES} Instances, with "
-            f"current utilization of 0 Instances and a request delta of {count} Instances. "
-            "Please use AWS Service Quotas to request an increase for this quota."
-        )
-        raise AwsError("ResourceLimitExceeded", message)
+        raise quota_exceeded(f"{instance_type} for endpoint usage", MOST_INSTANCES, count)
 
 
 def _check_variant(variant: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""One instance of a production variant: a serving container with its model, health and connections.
+"""One instance that serves, for a production variant or a transform job: a container with its model and its health.
 
 Owns start, health checks, output, requests in flight and the end of one container. Must not know variants' traffic.
 """
@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from local_aws.cloud import Cloud
     from local_aws.sagemaker.model import HostedContainer
 
-__all__ = ["STOP_GRACE_SECONDS", "Instance", "InstanceError", "InstancePlan"]
+__all__ = [
+    "STOP_GRACE_SECONDS",
+    "CannotStartError",
+    "Instance",
+    "InstanceError",
+    "InstancePlan",
+    "NotHealthyError",
+]
 
 STOP_GRACE_SECONDS = 30.0
 """Between SIGTERM and SIGKILL (developer guide, "Custom Inference Code with Hosting Services")."""
@@ -48,13 +55,23 @@ class InstanceError(Exception):
     """The instance did not come up; the text is the endpoint's FailureReason."""
 
 
+class CannotStartError(InstanceError):
+    """The engine cannot start the container."""
+
+
+class NotHealthyError(InstanceError):
+    """The container ended, or did not become healthy in time."""
+
+
 @dataclass(frozen=True)
 class InstancePlan:
     """What an instance is to run.
 
+    :param variant: whose instance it is: name of a production variant, or of a transform job
     :param image: by digest
-    :param log_group: where its output goes, to the stream ``<variant>/<instance id>``
+    :param log_group: where its output goes, to the stream ``<variant>/<instance id><stream_end>``
     :param startup_timeout_seconds: from the start of the container to the first 200 of ``/ping``
+    :param kind: ``endpoint`` or ``transform``: for what it serves
     """
 
     variant: str
@@ -62,6 +79,8 @@ class InstancePlan:
     container: HostedContainer
     log_group: str
     startup_timeout_seconds: float
+    kind: str = "endpoint"
+    stream_end: str = ""
 
 
 class Instance:
@@ -75,13 +94,18 @@ class Instance:
         self._plan = plan
         self._cloud = cloud
         self._engine = engine
-        self._directory: Path = cloud.state_dir / "endpoints" / self.instance_id
+        self._directory: Path = cloud.state_dir / f"{plan.kind}s" / self.instance_id
         self._container: Container | None = None
         self._pings: urllib3.HTTPConnectionPool | None = None
         self._reader: threading.Thread | None = None
         self._closing = threading.Event()
         self._in_flight = 0
         self._idle = threading.Condition()
+
+    @property
+    def log_stream(self) -> str:
+        """The stream of its output."""
+        return f"{self._plan.variant}/{self.instance_id}{self._plan.stream_end}"
 
     @property
     def in_flight(self) -> int:
@@ -112,7 +136,7 @@ class Instance:
             (self._directory / "model").mkdir(parents=True, exist_ok=True)
             self._container = self._engine.start(
                 Launch(
-                    name=f"endpoint-{self.instance_id}",
+                    name=f"{plan.kind}-{self.instance_id}",
                     image=plan.image,
                     arguments=("serve",),
                     ml_dir=self._directory,
@@ -128,7 +152,7 @@ class Instance:
                 f"correctly when invoked with 'docker run {plan.container.image} serve'"
             )
             _logger.warning("%s: %s", message, error)
-            raise InstanceError(message) from error
+            raise CannotStartError(message) from error
         self._listen(self._container)
         self._await_health(self._container, cancelled)
 
@@ -179,7 +203,7 @@ class Instance:
     def _listen(self, container: Container) -> None:
         host, port = container.address
         self._pings = urllib3.HTTPConnectionPool(host, port, maxsize=1, retries=False)
-        log = LogStream(self._cloud, self._plan.log_group, f"{self._plan.variant}/{self.instance_id}")
+        log = LogStream(self._cloud, self._plan.log_group, self.log_stream)
         self._reader = threading.Thread(
             target=_read, args=(container, log), name=f"output {self.instance_id}", daemon=True
         )
@@ -197,7 +221,7 @@ class Instance:
             f"The primary container for production variant {self._plan.variant} did not pass the ping health check. "
             "Please check CloudWatch logs for this endpoint."
         )
-        raise InstanceError(message)
+        raise NotHealthyError(message)
 
     def _watch(self, on_failure: Callable[[Instance], None]) -> None:
         failures = 0

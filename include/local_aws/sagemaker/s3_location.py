@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from local_aws.errors import validation
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["S3Location"]
+__all__ = ["S3Location", "read_location"]
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,16 @@ class S3Location:
         if self.key and key.startswith(folder):
             return key[len(folder) :]
         return key[self.key.rfind("/") + 1 :]
+
+
+def read_location(uri: str, path: str) -> S3Location:
+    """Read a URI of a request.
+
+    :param path: where it is in the request, in the spelling of AWS's messages
+    :raises AwsError: ``ValidationException``: the model allows ``https://s3…/bucket/key`` too
+    """
+    try:
+        return S3Location.parse(uri)
+    except ValueError as error:
+        message = f"Value '{uri}' at '{path}' is no S3 URI that the local AWS reads: {error}"
+        raise validation(message) from error

@@ -16,6 +16,7 @@ from local_aws.sagemaker.model_package import ModelPackages
 from local_aws.sagemaker.model_package_group import ModelPackageGroups
 from local_aws.sagemaker.tag import TagRegistry
 from local_aws.sagemaker.training_job import TrainingJobs
+from local_aws.sagemaker.transform_job import TransformJobs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ __all__ = ["Resource", "SageMakerService"]
 
 
 class Resource(Protocol):
-    """One kind of thing with its operations: training jobs, models, endpoints."""
+    """One kind of thing with its operations: training jobs, models, endpoints, transform jobs."""
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -74,6 +75,7 @@ class SageMakerService:
             models,
             configs,
             self.endpoints,
+            TransformJobs(cloud, engine, models, tags, self._events, startup_timeout_seconds=startup_timeout_seconds),
         ]
         self.operations: dict[str, Operation] = {}
         for resource in self._resources:

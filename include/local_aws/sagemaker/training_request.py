@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import botocore.exceptions
 
 from local_aws.container import ContainerError
-from local_aws.errors import AwsError, validation
+from local_aws.errors import missing_here, quota_exceeded, validation
 from local_aws.sagemaker.channel import DownloadError, find_objects
 from local_aws.sagemaker.cluster import Cluster
 from local_aws.sagemaker.metric import check_definitions
 from local_aws.sagemaker.ml_directory import ML_ROOT
 from local_aws.sagemaker.program_text import check_program_text
 from local_aws.sagemaker.role import check_role
-from local_aws.sagemaker.s3_location import S3Location
+from local_aws.sagemaker.s3_location import read_location
 from local_aws.sagemaker.training_config import channel_mode, checkpoint_path
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ def check_request(request: Mapping[str, Any], cloud: Cloud, engine: Engine) -> N
     _check_algorithm(request["AlgorithmSpecification"], engine)
     check_program_text("environment", request.get("Environment", {}).values())
     _check_checkpoints(request, cloud)
-    _location(request["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
+    read_location(request["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
     check_role(request["RoleArn"], cloud)
     _check_channels(request, cloud)
 
 
 def _check_parts(request: Mapping[str, Any]) -> None:
     if "ServerlessJobConfig" in request:
-        raise _missing_here("ServerlessJobConfig", "leave it out and give AlgorithmSpecification and ResourceConfig")
+        raise missing_here("ServerlessJobConfig", "leave it out and give AlgorithmSpecification and ResourceConfig")
     for member in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
         if member not in request:
             # Optional in the model only for serverless jobs. Guess.
@@ -83,12 +83,7 @@ def _check_resources(resources: Mapping[str, Any]) -> None:
         raise validation(message)
     if sum(counts) > _MOST_INSTANCES:
         kind = groups[0]["InstanceType"] if groups else resources["InstanceType"]
-        message = (
-            f"The account-level service limit '{kind} for training job usage' is {_MOST_INSTANCES} Instances, with "
-            f"current utilization of 0 Instances and a request delta of {sum(counts)} Instances. "
-            "Please use AWS Service Quotas to request an increase for this quota."
-        )
-        raise AwsError("ResourceLimitExceeded", message)
+        raise quota_exceeded(f"{kind} for training job usage", _MOST_INSTANCES, sum(counts))
     names = [group["InstanceGroupName"] for group in groups or ()]
     if len(set(names)) < len(names):
         message = f"InstanceGroupName must be unique in a training job, got {names}."
@@ -114,7 +109,7 @@ def _check_stopping(request: Mapping[str, Any]) -> None:
 
 def _check_algorithm(algorithm: Mapping[str, Any], engine: Engine) -> None:
     if "AlgorithmName" in algorithm:
-        raise _missing_here("AlgorithmSpecification.AlgorithmName", "give TrainingImage")
+        raise missing_here("AlgorithmSpecification.AlgorithmName", "give TrainingImage")
     check_definitions(algorithm.get("MetricDefinitions", []))
     for member in ("ContainerEntrypoint", "ContainerArguments"):
         check_program_text(f"algorithmSpecification.{member[0].lower()}{member[1:]}", algorithm.get(member, ()))
@@ -133,7 +128,7 @@ def _check_checkpoints(request: Mapping[str, Any], cloud: Cloud) -> None:
     if "CheckpointConfig" not in request:
         return
     uri = request["CheckpointConfig"]["S3Uri"]
-    location = _location(uri, "checkpointConfig.s3Uri")
+    location = read_location(uri, "checkpointConfig.s3Uri")
     try:
         cloud.client("s3").head_bucket(Bucket=location.bucket)
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
@@ -146,7 +141,7 @@ def _check_checkpoints(request: Mapping[str, Any], cloud: Cloud) -> None:
     path = checkpoint_path(request)
     if not path.startswith(f"{ML_ROOT}/") or ".." in path.split("/"):
         what = f"CheckpointConfig.LocalPath {path!r} outside {ML_ROOT}"
-        raise _missing_here(what, f"use a path below {ML_ROOT}")
+        raise missing_here(what, f"use a path below {ML_ROOT}")
 
 
 def _check_channels(request: Mapping[str, Any], cloud: Cloud) -> None:
@@ -166,12 +161,12 @@ def _check_source(request: Mapping[str, Any], channel: Mapping[str, Any], groups
     where = f"InputDataConfig channel {channel['ChannelName']!r}"
     source = channel["DataSource"].get("S3DataSource")
     if source is None or len(channel["DataSource"]) > 1:
-        raise _missing_here("a DataSource other than S3DataSource", "copy the data to S3", where)
+        raise missing_here("a DataSource other than S3DataSource", "copy the data to S3", where)
     if channel_mode(request, channel) == "Pipe":
-        raise _missing_here("input mode Pipe", "use File or FastFile", where)
+        raise missing_here("input mode Pipe", "use File or FastFile", where)
     if source["S3DataType"] not in {"S3Prefix", "ManifestFile"}:
         what = f"S3DataType {source['S3DataType']}"
-        raise _missing_here(what, "use S3Prefix or ManifestFile", where)
+        raise missing_here(what, "use S3Prefix or ManifestFile", where)
     if channel_mode(request, channel) == "FastFile" and source["S3DataType"] != "S3Prefix":
         # Guess; that FastFile takes prefixes only is documented.
         message = f"{where}: FastFile mode supports only S3DataType S3Prefix, got {source['S3DataType']}."
@@ -184,7 +179,7 @@ def _check_source(request: Mapping[str, Any], channel: Mapping[str, Any], groups
 
 def _check_objects(request: Mapping[str, Any], channel: Mapping[str, Any], cloud: Cloud) -> None:
     uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
-    location = _location(uri, f"inputDataConfig channel {channel['ChannelName']!r} s3Uri")
+    location = read_location(uri, f"inputDataConfig channel {channel['ChannelName']!r} s3Uri")
     try:
         found = bool(find_objects(cloud.client("s3"), channel))
     except DownloadError:
@@ -196,16 +191,3 @@ def _check_objects(request: Mapping[str, Any], channel: Mapping[str, Any], cloud
             f'role "{request["RoleArn"]}" has "s3:ListBucket" permissions on bucket "{location.bucket}".'
         )
         raise validation(message)
-
-
-def _location(uri: str, path: str) -> S3Location:
-    try:
-        return S3Location.parse(uri)
-    except ValueError as error:
-        # The model allows https://s3…/bucket/key too.
-        message = f"Value '{uri}' at '{path}' is no S3 URI that the local AWS reads: {error}"
-        raise validation(message) from error
-
-
-def _missing_here(what: str, instead: str, where: str = "Request") -> AwsError:
-    return validation(f"{where}: the local AWS does not have {what}; {instead}.")

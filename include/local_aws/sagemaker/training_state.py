@@ -7,12 +7,12 @@ how a job runs.
 from __future__ import annotations
 
 import copy
-import datetime as dt
 import math
 import threading
 from typing import TYPE_CHECKING, Any
 
 from local_aws.errors import validation
+from local_aws.sagemaker.moment import now
 from local_aws.sagemaker.training_request import DEFAULT_MAX_RUNTIME_SECONDS
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ class TrainingState:
         self.name: str = request["TrainingJobName"]
         self._on_change = on_change
         self._lock = threading.RLock()
-        now = _now()
+        moment = now()
         self._facts: dict[str, Any] = {
             **_with_defaults(request),
             "TrainingJobArn": arn,
             "ModelArtifacts": {"S3ModelArtifacts": model_uri},
             "TrainingJobStatus": "InProgress",
-            "CreationTime": now,
-            "LastModifiedTime": now,
+            "CreationTime": moment,
+            "LastModifiedTime": moment,
             "SecondaryStatusTransitions": [],
         }
         self._stop_requested = False
@@ -133,12 +133,12 @@ class TrainingState:
     def set_training_end(self) -> None:
         """Note that instances are no longer needed, if any were."""
         with self._lock:
-            now = _now()
-            self._facts["TrainingEndTime"] = now
+            end = now()
+            self._facts["TrainingEndTime"] = end
             start = self._facts.get("TrainingStartTime")
             if start is not None:
                 # Whole seconds; that AWS rounds up is a guess.
-                seconds = math.ceil((now - start).total_seconds())
+                seconds = math.ceil((end - start).total_seconds())
                 self._facts["TrainingTimeInSeconds"] = seconds
                 self._facts["BillableTimeInSeconds"] = seconds
 
@@ -160,13 +160,13 @@ class TrainingState:
             self._on_change(self)
 
     def _open(self, secondary: str, message: str) -> None:
-        now = _now()
+        moment = now()
         transitions = self._facts["SecondaryStatusTransitions"]
         if transitions:
-            transitions[-1]["EndTime"] = now
-        transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": message})
+            transitions[-1]["EndTime"] = moment
+        transitions.append({"Status": secondary, "StartTime": moment, "StatusMessage": message})
         self._facts["SecondaryStatus"] = secondary
-        self._facts["LastModifiedTime"] = now
+        self._facts["LastModifiedTime"] = moment
 
 
 def _with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,9 +184,3 @@ def _with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
         channel.setdefault("RecordWrapperType", "None")
         channel["DataSource"]["S3DataSource"].setdefault("S3DataDistributionType", "FullyReplicated")
     return facts
-
-
-def _now() -> dt.datetime:
-    """Return the time in whole milliseconds, as it travels: a client filters lists by times that it was given."""
-    now = dt.datetime.now(dt.timezone.utc)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
