@@ -10,6 +10,8 @@ CONTAINER_REQUIREMENTS := container/requirements.txt tests/unit/container/requir
 STACK := PYTHONPATH=include $(VENV)/bin/python -m local_stack
 BENCH := PYTHONPATH=plugins:include:. $(VENV)/bin/python -W ignore
 PYTEST := $(VENV)/bin/python -m pytest
+PROCESSES ?= 3
+AT_ONCE := -n $(PROCESSES) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help run ui test test-unit test-container test-integration test-docker test-compose test-e2e test-deployment test-kill test-bench lint format bench wheel lock clean setup setup-container setup-stock
@@ -35,16 +37,16 @@ setup-stock:
 test: test-unit test-container test-integration test-docker test-e2e ## all tests but those of Compose, deployments, kills and benchmarks, the quick ones first
 
 test-unit: setup ## rules and logic, no socket: seconds
-	$(PYTEST) tests/unit --ignore=tests/unit/container
+	$(PYTEST) tests/unit --ignore=tests/unit/container $(AT_ONCE)
 
 test-container: setup-container ## the training and serving programs, really run
 	$(CONTAINER_VENV)/bin/python -m pytest tests/unit/container
 
 test-integration: setup ## provider and local AWS over HTTP, real processes: minutes
-	$(PYTEST) tests/integration tests/engines -m "not docker" --ignore=tests/integration/benchmarks/test_waiting.py
+	$(PYTEST) tests/integration tests/engines -m "not docker" --ignore=tests/integration/benchmarks/test_waiting.py --ignore=tests/integration/benchmarks/test_swap.py $(AT_ONCE)
 
 test-docker: setup ## a real Docker engine and registry; skipped without them, unless REQUIRE_DOCKER=1
-	$(PYTEST) tests/docker tests/engines -m docker
+	$(PYTEST) tests/docker tests/engines -m docker $(AT_ONCE)
 
 test-compose: setup ## the stack of docker-compose.yaml, both executors: minutes; skipped without Docker as above
 	$(PYTEST) tests/compose
@@ -58,13 +60,13 @@ test-deployment: setup ## the queue for an endpoint, the way back, candidates, c
 test-kill: setup ## what each kind of kill does, with schedulers and triggerers that crash: minutes
 	$(PYTEST) tests/e2e/test_kill.py
 
-test-bench: setup ## that the benchmarks of waits run, in their smallest size: minutes
-	$(PYTEST) tests/integration/benchmarks/test_waiting.py
+test-bench: setup ## that the longer benchmarks run, in their smallest size: minutes
+	$(PYTEST) tests/integration/benchmarks/test_waiting.py tests/integration/benchmarks/test_swap.py
 
 lint: setup setup-container ## style, types, direction of imports, Dockerfiles, shell scripts, CloudFormation
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy plugins/sagemaker_byoc include/local_aws include/local_stack dags tests/unit/sagemaker_byoc tests/unit/local_aws tests/unit/local_stack tests/integration tests/docker tests/engines tests/compose tests/e2e tests/support
+	$(VENV)/bin/mypy plugins/sagemaker_byoc include/local_aws include/local_stack dags tests/unit/sagemaker_byoc tests/unit/local_aws tests/unit/local_stack tests/integration tests/docker tests/engines tests/compose tests/e2e tests/support tests/conftest.py
 	MYPYPATH=benchmarks:benchmarks/in_airflow $(VENV)/bin/mypy benchmarks
 	MYPYPATH=container $(VENV)/bin/mypy --python-executable $(CONTAINER_VENV)/bin/python container include/data tests/unit/container
 	PYTHONPATH=plugins:include $(VENV)/bin/lint-imports

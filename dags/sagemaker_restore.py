@@ -11,8 +11,9 @@ endpoint and, if another one than the last is wanted, the configuration to go ba
 | `approve_model` | approves the version of the one that is live again, if it once passed its smoke test |
 
 **Without a configuration** it goes back to what the live one replaced, or if that is not known to the newest one that
-passed its smoke test; one that failed it, or that AWS could not make live, is passed over. To choose, trigger with
-*Restore* off, read the table in the log of `list_configs`, and trigger again with the name.
+passed its smoke test; one that failed it, or that AWS could not make live, is passed over. A candidate that stands
+beside the live model is taken away. To choose, trigger with *Restore* off, read the table in the log of `list_configs`,
+and trigger again with the name.
 
 **The model registry** follows what is live, where the deployment told which version it was. With *Model registry* off,
 both versions stay as they are, for example because the one that is taken away is good and only comes too early.
@@ -59,8 +60,14 @@ def skip_unless_judging(context: Context) -> None:
 
 
 def version_taken_away(listed: dict[str, Any], chosen: str) -> str:
-    """Return the ARN of the version that was live; empty when it is not known, or still live."""
-    return "" if listed["live"] == chosen else _listed(listed, listed["live"]).get("model_package", "")
+    """Return the ARN of the version that was live, or stood beside what was; empty when it is not known, or still live.
+
+    It is still live, too, where a candidate is given the endpoint to itself, or the same version another configuration.
+    """
+    live = _listed(listed, listed["live"])
+    version = live.get("model_package") or live.get("candidate_package") or ""
+    is_still_live = chosen in (listed["live"], live.get("candidate_for"))
+    return "" if is_still_live or version == _listed(listed, chosen).get("model_package") else version
 
 
 def version_put_back(listed: dict[str, Any], chosen: str) -> str:
@@ -119,6 +126,7 @@ with DAG(
         task_id="list_configs",
         endpoint_name=ENDPOINT_NAME,
         maximum_configs="{{ params.maximum_configs }}",
+        endpoint_config_name="{{ params.endpoint_config_name or '' }}",
     )
 
     restore_endpoint = RestoreEndpointOperator(

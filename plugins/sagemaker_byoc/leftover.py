@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sagemaker_byoc.account import is_ours
 from sagemaker_byoc.candidate import CANDIDATE_FOR
 from sagemaker_byoc.claim import ON_TAG
-from sagemaker_byoc.config_history import ENDPOINT, REPLACED, KnownConfig, before
+from sagemaker_byoc.config_history import ENDPOINT, KnownConfig, before, line_of
 from sagemaker_byoc.naming import HASH_LENGTH
 
 if TYPE_CHECKING:
@@ -92,20 +92,26 @@ def may_go(leftover: Leftover, account: Account, retention: Retention, now: date
 def restore_points(account: Account, count: int) -> set[str]:
     """Return the configurations of each endpoint that somebody may want to go back to.
 
-    The newest ones, and as many of those that did not fail their smoke test; and what ``sagemaker_restore`` would put
-    back in the place of a live one. An endpoint is known by the tag of its configurations, else by what their names
-    begin with.
+    The newest ones, and as many of those that did not fail their smoke test; what a live one replaced; and what
+    ``sagemaker_restore`` would put back in its place, or if the endpoint is gone. An endpoint is known by the tag of
+    its configurations, else by what their names begin with.
 
     :param count: how many of each
     """
-    live = account.live_configs()
-    kept = {account.configs[name].tags.get(REPLACED, "") for name in live & account.configs.keys()}
-    for configs in _by_endpoint(account).values():
+
+    def look(name: str) -> KnownConfig | None:
+        config = account.configs.get(name)
+        return _known(config) if config is not None and ON_TAG not in config.tags else None
+
+    live = filter(None, map(look, account.live_configs()))
+    kept = {config.name for each in live for config in line_of(each.replaced, look)}
+    for (_, name), configs in _by_endpoint(account).items():
         known = [_known(config) for config in configs]
         good = [config for config in known if not config.failed]
         kept.update(config.name for config in [*known[:count], *good[:count]])
-        kept.update(filter(None, (before(config.name, known) for config in known if config.name in live)))
-    return kept - {""}
+        serving = account.endpoints[name].configs if name in account.endpoints else ()
+        kept.update(filter(None, (before(each, known, look) for each in serving or (None,))))
+    return kept
 
 
 def _by_endpoint(account: Account) -> Mapping[tuple[bool, str], list[EndpointConfig]]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from sagemaker_byoc.errors import RequestError
 
-__all__ = ["Kind", "StateChange", "check_queue_url", "read_event"]
+__all__ = ["Kind", "StateChange", "check_queue_literal", "check_queue_url", "read_event"]
 
 Kind = Literal["training_job", "endpoint"]
 
@@ -79,6 +79,15 @@ def check_queue_url(url: str, *, field: str = "event_queue_url") -> None:
     if not known or not _QUEUE_PATH.fullmatch(parts.path):
         remedy = "The output QueueUrl of the stack made from include/events/state-changes.json is one."
         raise RequestError(field, url, f"the URL of an SQS queue, such as {_EXAMPLE}", remedy)
+
+
+def check_queue_literal(event_queue_url: Any) -> None:
+    """Refuse a URL that cannot be one while the DAG's file is parsed; what a task renders is checked when it waits.
+
+    :raises RequestError: it is not the URL of a standard queue
+    """
+    if isinstance(event_queue_url, str) and event_queue_url and "{" not in event_queue_url:
+        check_queue_url(event_queue_url)
 
 
 def _json(body: str) -> Any:

@@ -52,6 +52,10 @@ class FakeConfigs:
         """The names, oldest first."""
         return list(self._made)
 
+    def make(self, name: str, **tags: str) -> None:
+        """Make one with these tags."""
+        self.create(EndpointConfigName=name, Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+
     def claims(self) -> list[str]:
         """Return the claims that nobody has given back, as the keys of their runs."""
         claims = [self.tags[name] for name in self.names if "-claim-" in name]

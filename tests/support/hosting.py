@@ -91,7 +91,7 @@ if MODE == "exit":
     print("this container never serves", flush=True)
     sys.exit(1)
 print("serving", MODE, flush=True)
-signal.signal(signal.SIGTERM, lambda *_: (print("told to end", flush=True), os._exit(0)))
+signal.signal(signal.SIGTERM, lambda *_: (print("told to end", flush=True), MODE == "stubborn" or os._exit(0)))
 address = (os.environ.get("SAGEMAKER_BIND_TO_ADDRESS", ""), int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")))
 ThreadingHTTPServer(address, Handler).serve_forever()
 """

@@ -155,6 +155,39 @@ def test_the_registry_follows_a_restoration_by_hand(chosen: str, taken_away: str
     assert module.version_taken_away({**LISTED, "live": None}, "old") == "", "the endpoint was deleted"
 
 
+BESIDE = {
+    "live": "held",
+    "before_live": "old",
+    "configs": [{"name": "held", "candidate_for": "own", "candidate_package": "arn:2"}, *LISTED["configs"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("listed", "chosen", "taken_away"),
+    [
+        (BESIDE, "old", "arn:2"),
+        (BESIDE, "bad", "arn:2"),
+        (BESIDE, "own", ""),
+        (BESIDE, "held", ""),
+        (BESIDE, "new", ""),
+        ({**LISTED, "live": "new-2", "configs": [{"name": "new-2", "model_package": "arn:1"}]}, "old", "arn:1"),
+        ({**LISTED, "configs": [{"name": each, "model_package": "arn:1"} for each in ("new", "old")]}, "old", ""),
+    ],
+)
+def test_a_candidate_that_is_taken_away_is_rejected(listed: dict[str, Any], chosen: str, taken_away: str) -> None:
+    """But not one that is given the endpoint, and no version that goes on under another configuration."""
+    assert load("sagemaker_restore").version_taken_away(listed, chosen) == taken_away
+
+
+def test_what_is_chosen_by_name_is_listed_whatever_its_age() -> None:
+    """Else the registry would not know which version is live again."""
+    dag = load("sagemaker_restore").dag
+    task, environment = dag.get_task("list_configs"), dag.get_template_env()
+    for given, wanted in (("iris-1", "iris-1"), (None, "")):
+        names = {"params": {"endpoint_config_name": given}}
+        assert task.render_template(task.endpoint_config_name, names, environment) == wanted
+
+
 def rendered(task: Any, names: dict[str, Any]) -> str:
     """Render the version that a task is about, with the macros of its DAG."""
     template = task.dag.get_template_env().from_string(task.model_package)

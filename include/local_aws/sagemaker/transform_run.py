@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import boto3.exceptions
 import botocore.exceptions
 
-from local_aws.container import ContainerError
+from local_aws.container import ContainerError, EngineLostError
 from local_aws.sagemaker.channel import DownloadError, find_objects
 from local_aws.sagemaker.instance import (
     STOP_GRACE_SECONDS,
@@ -133,6 +133,8 @@ class TransformRun:
         self._closing.set()
         self._grace_seconds = _CLOSE_GRACE_SECONDS
         self._cancel()
+        # The job's own thread may be in the middle of a stop, which has more patience.
+        self._close_instances()
         if self._thread.is_alive():
             self._thread.join(timeout=_CLOSE_GRACE_SECONDS + 5)
 
@@ -209,14 +211,8 @@ class TransformRun:
         try:
             with ThreadPoolExecutor(count) as pool:
                 list(pool.map(lambda instance: instance.start(self._cancelled), self._instances))
-        except NotHealthyError as error:
-            raise _FailureError(_NOT_HEALTHY) from error
-        except CannotStartError as error:
-            message = f"AlgorithmError: {error.__cause__}"
-            raise _FailureError(message) from error
         except InstanceError as error:
-            message = f"ClientError: {error}"
-            raise _FailureError(message) from error
+            raise _FailureError(_reason(error)) from error
 
     def _plan(self) -> InstancePlan:
         try:
@@ -317,3 +313,14 @@ class TransformRun:
         for log in self._logs:
             log.close()
         shutil.rmtree(self._root, ignore_errors=True)
+
+
+def _reason(error: InstanceError) -> str:
+    """Return the FailureReason of a job whose instance did not come up."""
+    if isinstance(error, NotHealthyError):
+        return _NOT_HEALTHY
+    if isinstance(error.__cause__, EngineLostError):
+        return f"{_INTERNAL_ERROR} ({error.__cause__})"
+    if isinstance(error, CannotStartError):
+        return f"AlgorithmError: {error.__cause__}"
+    return f"ClientError: {error}"

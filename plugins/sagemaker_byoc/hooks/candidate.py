@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.candidate import CANDIDATE_FOR, candidate_of, combined_config
-from sagemaker_byoc.config_history import ENDPOINT, MODEL_PACKAGE
+from sagemaker_byoc.config_history import CANDIDATE_PACKAGE, ENDPOINT, MODEL_PACKAGE
 from sagemaker_byoc.errors import NoWayBackError
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
@@ -57,7 +57,8 @@ def plan_beside(connection: AwsConnection, plan: DeploymentPlan, look: EndpointL
 def _combined(plan: DeploymentPlan, config: Mapping[str, Any]) -> DeploymentPlan:
     """Return the plan for a combined configuration, which is no part of the endpoint's history."""
     name = config["EndpointConfigName"]
-    tags = [tag for tag in plan.config["Tags"] if tag["Key"] not in (ENDPOINT, MODEL_PACKAGE)]
+    keys = {MODEL_PACKAGE: CANDIDATE_PACKAGE}
+    tags = [{**tag, "Key": keys.get(tag["Key"], tag["Key"])} for tag in plan.config["Tags"] if tag["Key"] != ENDPOINT]
     kept = {
         key: value for key, value in plan.update.items() if "RetainedVariant" not in key and "AllVariant" not in key
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sagemaker_byoc.challenge import Defeat
-from sagemaker_byoc.config_history import MODEL_PACKAGE, PASSED, SMOKE_TEST
+from sagemaker_byoc.config_history import without_candidate
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
 from sagemaker_byoc.model_package import APPROVED, PENDING
@@ -62,14 +62,14 @@ def lost_since(connection: AwsConnection, past: PastChallenge, live_config: str 
 
 
 def _live(connection: AwsConnection, group: str, live_config: str) -> ModelPackage | None:
-    """Return the version that is live, approved or with its approval on its way.
+    """Return the version that is live, approved or with its approval on its way; never that of a candidate beside it.
 
     The run that deployed it lets others have the endpoint after the smoke test, and approves a little later.
     """
-    tags = EndpointConfigHook(connection).tags(live_config)
-    arn = tags.get(MODEL_PACKAGE)
+    config = without_candidate(live_config, EndpointConfigHook(connection).known)
+    arn = config.model_package if config is not None else ""
     package = ModelPackageHook(connection).describe(arn) if arn else None
-    if package is None or not package.is_in(group):
+    if config is None or package is None or not package.is_in(group):
         return None
-    is_proven = package.approval_status == PENDING and tags.get(SMOKE_TEST) == PASSED
+    is_proven = package.approval_status == PENDING and config.passed
     return package if is_proven or package.approval_status == APPROVED else None

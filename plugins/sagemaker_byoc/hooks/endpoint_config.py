@@ -9,7 +9,7 @@ import logging
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.config_history import ENDPOINT, SMOKE_TEST, KnownConfig
+from sagemaker_byoc.config_history import SMOKE_TEST, KnownConfig
 from sagemaker_byoc.restore_point import model_names
 from sagemaker_byoc.run import tag_value
 
@@ -75,6 +75,14 @@ class EndpointConfigHook:
         config = self.describe(config_name)
         return self.tags_of(config["EndpointConfigArn"]) if config else {}
 
+    def known(self, config_name: str) -> KnownConfig | None:
+        """Return what an endpoint configuration tells of its deployment; None when it does not exist (any more)."""
+        config = self.describe(config_name)
+        if config is None:
+            return None
+        tags = self.tags_of(config["EndpointConfigArn"])
+        return KnownConfig.of(config_name, config["CreationTime"], model_names(config), tags)
+
     def tags_of(self, arn: str) -> dict[str, str]:
         """Return the tags of anything that SageMaker has made."""
         pages = self._connection.client("sagemaker").get_paginator("list_tags").paginate(ResourceArn=arn)
@@ -114,12 +122,9 @@ class EndpointConfigHook:
 
     def _deployed_to(self, endpoint_name: str, name_contains: str) -> Iterator[KnownConfig]:
         for name in islice(self._names(name_contains), MOST_LOOKED_AT):
-            config = self.describe(name)
-            if config is None:
-                continue
-            tags = self.tags_of(config["EndpointConfigArn"])
-            if tags.get(ENDPOINT) == endpoint_name:
-                yield KnownConfig.of(name, config["CreationTime"], model_names(config), tags)
+            config = self.known(name)
+            if config is not None and config.endpoint == endpoint_name:
+                yield config
 
     def _names(self, name_contains: str) -> Iterator[str]:
         pages = self._connection.client("sagemaker").get_paginator("list_endpoint_configs")

@@ -6,9 +6,10 @@ the note on a configuration that did not become live.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.config_history import FAILED
+from sagemaker_byoc.config_history import FAILED, PASSED, SMOKE_TEST
 from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.endpoint_status import LOG_GROUP, Verdict, explain, judge
 from sagemaker_byoc.errors import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["finish"]
 
+log = logging.getLogger(__name__)
+
 _ERRORS: Mapping[Verdict, type[SageMakerByocError]] = {
     Verdict.ROLLED_BACK: EndpointRolledBackError,
     Verdict.SUPERSEDED: EndpointSupersededError,
@@ -48,6 +51,8 @@ def finish(
 ) -> dict[str, Any]:
     """Return the result of a deployment whose configuration is live; mark one that AWS could not make live as failed.
 
+    A configuration that has passed its smoke test was live, whatever came after that: it keeps its mark.
+
     :param look: at the end of the wait; None when the endpoint does not exist
     :param log_lines: how many of the containers' last lines a failure shows
     :return: ``endpoint_name``, ``endpoint_config_name``
@@ -59,9 +64,12 @@ def finish(
     verdict = judge(look, goal)
     if verdict is Verdict.LIVE:
         return {"endpoint_name": goal.endpoint_name, "endpoint_config_name": goal.config_name}
+    tested = _tested(connection, goal.config_name)
+    if verdict is Verdict.ROLLED_BACK and tested == PASSED:
+        # AWS goes back only from what is not live yet, so somebody else has put the earlier one there.
+        verdict = Verdict.SUPERSEDED
     why = explain(verdict, look, goal)
-    if verdict in (Verdict.ROLLED_BACK, Verdict.FAILED):
-        # Of the other ends it is not this configuration that is the reason.
+    if tested not in (PASSED, None) and _is_to_blame(verdict, look, goal):
         EndpointConfigHook(connection).note(goal.config_name, f"{FAILED}: {why}")
     lines = LogHook(connection).last_words(
         # Pings of the fleet from before would push the new containers' words out.
@@ -74,3 +82,26 @@ def finish(
     story = (why, "Last lines of its containers:", *(lines or ["(none)"]), f"Console: {link}")
     by_status = _ERRORS_BY_STATUS.get(look.status) if look is not None and verdict is Verdict.FAILED else None
     raise (by_status or _ERRORS[verdict])("\n".join(story))
+
+
+def _tested(connection: AwsConnection, config_name: str) -> str | None:
+    """Return how the configuration's smoke test ended, empty before it has; None when nobody can tell.
+
+    The mark is of this deployment: each one that makes the configuration anew takes an earlier mark off.
+    """
+    try:
+        return EndpointConfigHook(connection).tags(config_name).get(SMOKE_TEST, "")
+    except Exception as error:  # noqa: BLE001 - the end matters more than what was written before
+        log.warning("Whether the configuration %s has passed its smoke test cannot be told: %s", config_name, error)
+        return None
+
+
+def _is_to_blame(verdict: Verdict, look: EndpointLook | None, goal: DeploymentGoal) -> bool:
+    """Say whether it is for this configuration that the deployment ended so.
+
+    It is not for what somebody else has deployed since. AWS promises a FailureReason only of an endpoint that is
+    Failed, so that a way back without one counts as AWS's.
+    """
+    if look is None or verdict not in (Verdict.ROLLED_BACK, Verdict.FAILED):
+        return False
+    return look.live_config in (goal.config_name, goal.previous_config_name)

@@ -11,7 +11,7 @@ from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.model_package import APPROVED, REJECTED, ModelPackage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sagemaker_byoc.hooks.connection import AwsConnection
@@ -52,13 +52,22 @@ class ModelPackageHook:
 
     def describe(self, arn: str) -> ModelPackage | None:
         """Return a version; None when it does not exist (any more)."""
-        client = self._connection.client("sagemaker")
-        try:
-            return self._look(arn)
-        except client.exceptions.ClientError as error:
-            if _ABSENT in str(error):
-                return None
-            raise
+        answer = self._answer(arn)
+        return ModelPackage.of(answer) if answer else None
+
+    def containers(self, name: str, specification: str | None = None) -> Sequence[Mapping[str, Any]] | None:
+        """Return the containers that a version consists of; None when it does not exist (any more).
+
+        :param name: or ARN
+        :param specification: one of the additional ones by its name; None for the one that every version has
+        """
+        answer = self._answer(name)
+        if answer is None:
+            return None
+        others = {each["Name"]: each for each in answer.get("AdditionalInferenceSpecifications", ())}
+        chosen = others.get(specification, {}) if specification else answer.get("InferenceSpecification", {})
+        found: Sequence[Mapping[str, Any]] = chosen.get("Containers", [])
+        return found
 
     def update(self, request: Mapping[str, Any]) -> None:
         """Change a version.
@@ -122,6 +131,16 @@ class ModelPackageHook:
         except client.exceptions.ClientError as error:
             if _ABSENT not in str(error):
                 raise
+
+    def _answer(self, name: str) -> Mapping[str, Any] | None:
+        client = self._connection.client("sagemaker")
+        try:
+            answer: Mapping[str, Any] = client.describe_model_package(ModelPackageName=name)
+        except client.exceptions.ClientError as error:
+            if _ABSENT in str(error):
+                return None
+            raise
+        return answer
 
     def _look(self, arn: str) -> ModelPackage:
         answer = self._connection.client("sagemaker").describe_model_package(ModelPackageName=arn)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from sagemaker_byoc.config_history import KnownConfig
+
 __all__ = ["ListEndpointConfigsOperator"]
 
 _CERTAIN_LENGTH = 40
@@ -31,16 +33,20 @@ _CERTAIN_LENGTH = 40
 class ListEndpointConfigsOperator(BaseOperator):
     """List the configurations that ``CreateEndpointOperator`` made for an endpoint, newest first.
 
-    They are known by the tag ``endpoint``; what another tool deployed is not listed. The table is in the task's log.
+    They are known by the tag ``endpoint``. Beside them are always listed, whoever made them and however old they are:
+    the live one, the one to go back to, and ``endpoint_config_name``. The table is in the task's log.
 
-    Returns ``{"endpoint_name", "live", "before_live", "configs": [{"name", "created", "data_date", "models", "run_id",
-    "replaced", "smoke_test", "model_package"}]}``. ``before_live`` is the one to go back to: what the live one replaced
-    when it was deployed, else the newest one that is older than it; one that failed its smoke test, or that AWS could
-    not make live, is passed over. None if there is none among those listed. Of an endpoint that does not exist it is
-    the newest one. Where age decides, one that passed its smoke test comes before all that were not tested.
+    Returns ``{"endpoint_name", "live", "before_live", "configs": [{"name", "created", "endpoint", "data_date",
+    "models", "run_id", "replaced", "smoke_test", "model_package", "candidate_for", "candidate_package"}]}``.
+    ``before_live`` is the one to go back to: what the live one replaced when it was deployed, else the newest of those
+    listed that is older than it; one that failed its smoke test, or that AWS could not make live, is passed over. While
+    a candidate stands beside a model, it is the configuration that this model had to itself. None if there is none. Of
+    an endpoint that does not exist it is the newest one. Where age decides, one that passed its smoke test comes before
+    all that were not tested.
 
     :param endpoint_name: the endpoint (templated)
-    :param maximum_configs: how many to list (templated)
+    :param maximum_configs: how many to list of those that were made for the endpoint (templated)
+    :param endpoint_config_name: a configuration to list beside them; None or empty for none (templated)
     :param name_contains: what is in the configurations' names, where ``config.EndpointConfigName`` of their deployment
         said so; None is the endpoint's name (templated)
     :param aws_conn_id: Airflow connection (templated)
@@ -52,6 +58,7 @@ class ListEndpointConfigsOperator(BaseOperator):
     template_fields: Sequence[str] = (
         "endpoint_name",
         "maximum_configs",
+        "endpoint_config_name",
         "name_contains",
         "aws_conn_id",
         "region_name",
@@ -64,6 +71,7 @@ class ListEndpointConfigsOperator(BaseOperator):
         *,
         endpoint_name: str,
         maximum_configs: int | str = 10,
+        endpoint_config_name: str | None = None,
         name_contains: str | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
@@ -74,6 +82,7 @@ class ListEndpointConfigsOperator(BaseOperator):
         super().__init__(**kwargs)
         self.endpoint_name = endpoint_name
         self.maximum_configs = maximum_configs
+        self.endpoint_config_name = endpoint_config_name
         self.name_contains = name_contains
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
@@ -90,11 +99,22 @@ class ListEndpointConfigsOperator(BaseOperator):
             look = EndpointHook(connection).look(name)
             live = look.target_config if look is not None else None
             part = self.name_contains or safe_base(name)[:_CERTAIN_LENGTH].rstrip("-")
-            known = EndpointConfigHook(connection).deployed_to(name, most, name_contains=part)
+            configs = EndpointConfigHook(connection)
+            known = configs.deployed_to(name, most, name_contains=part)
+            known = _with(known, configs, live, self.endpoint_config_name)
+            before_live = before(live, known, configs.known)
+            known = _with(known, configs, before_live)
             self.log.info("Endpoint %s serves, or is being given, %s.\n%s", name, live, table(known, live))
             return {
                 "endpoint_name": name,
                 "live": live,
-                "before_live": before(live, known),
+                "before_live": before_live,
                 "configs": [config.as_json() for config in known],
             }
+
+
+def _with(known: list[KnownConfig], configs: EndpointConfigHook, *names: str | None) -> list[KnownConfig]:
+    """Return the configurations and those of these names that are not among them, newest first."""
+    listed = {config.name for config in known}
+    more = [configs.known(name) for name in dict.fromkeys(names) if name and name not in listed]
+    return sorted([*known, *filter(None, more)], key=lambda config: config.created, reverse=True)

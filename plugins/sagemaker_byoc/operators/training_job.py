@@ -20,6 +20,7 @@ from sagemaker_byoc.naming import job_name
 from sagemaker_byoc.request import as_mapping
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import RunIdentity
+from sagemaker_byoc.state_change import check_queue_literal
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 from sagemaker_byoc.triggers.watch import look_until_on_worker
 
@@ -114,6 +115,7 @@ class CreateTrainingJobOperator(BaseOperator):
         self._waiting_for = ""
         self._waiting_as: Any = None
         self._is_killed = False
+        check_queue_literal(event_queue_url)
 
     def execute(self, context: Context) -> str:
         """Check the request, then see to it that the run has its one job."""

@@ -19,7 +19,8 @@ from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_end import finish
 from sagemaker_byoc.links import EndpointLink, LogLink, push_endpoint
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.sensors.without_worker import DecidedLate, check_queue, ends_in_triggerer, first_limit, start_args
+from sagemaker_byoc.sensors.without_worker import DecidedLate, ends_in_triggerer, first_limit, start_args
+from sagemaker_byoc.state_change import check_queue_literal
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class EndpointSensor(BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        check_queue(event_queue_url)
+        check_queue_literal(event_queue_url)
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer, or look again and again from here."""

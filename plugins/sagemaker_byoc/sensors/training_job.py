@@ -25,7 +25,8 @@ from sagemaker_byoc.hooks.training_job_end import JobStory, give_up, judge, rais
 from sagemaker_byoc.links import LogLink, TrainingJobLink, push_training_job
 from sagemaker_byoc.request import require_text
 from sagemaker_byoc.retry import fail_fast
-from sagemaker_byoc.sensors.without_worker import DecidedLate, check_queue, ends_in_triggerer, first_limit, start_args
+from sagemaker_byoc.sensors.without_worker import DecidedLate, ends_in_triggerer, first_limit, start_args
+from sagemaker_byoc.state_change import check_queue_literal
 from sagemaker_byoc.triggers.training_job import TrainingJobTrigger
 from sagemaker_byoc.triggers.watch import Watch
 
@@ -112,7 +113,7 @@ class TrainingJobSensor(BaseSensorOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        check_queue(event_queue_url)
+        check_queue_literal(event_queue_url)
         self._waiting_as: Any = None
         self._watch: Watch[TrainingJobLook] | None = None
 

@@ -15,7 +15,6 @@ from airflow.sdk.bases.operator import BaseOperator
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from airflow.triggers.base import StartTriggerArgs
 
-from sagemaker_byoc.state_change import check_queue_url
 from sagemaker_byoc.triggers.task_end import FAILURE, SUCCESS
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import DAG, BaseSensorOperator, Param
 
-__all__ = ["DecidedLate", "WorkerFree", "check_queue", "ends_in_triggerer", "first_limit", "start_args"]
+__all__ = ["DecidedLate", "WorkerFree", "ends_in_triggerer", "first_limit", "start_args"]
 
 NAMES = frozenset(
     {
@@ -152,15 +151,6 @@ def begins_on_worker(sensor: Any) -> bool:
     mapped = sensor.get_closest_mapped_task_group() is not None
     context = has_open_param(sensor) or (sensor.has_dag() and is_unusual(sensor.dag))
     return bool(hooks or limits or mapped or context or has_triggerer_queues())
-
-
-def check_queue(event_queue_url: Any) -> None:
-    """Refuse a URL that cannot be one while the DAG's file is parsed; what a task renders is checked when it waits.
-
-    :raises RequestError: it is not the URL of a standard queue
-    """
-    if isinstance(event_queue_url, str) and event_queue_url and "{" not in event_queue_url:
-        check_queue_url(event_queue_url)
 
 
 def has_own_methods(sensor: Any) -> bool:

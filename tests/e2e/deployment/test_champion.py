@@ -137,16 +137,33 @@ def test_the_registry_follows_what_is_live(stack: Stack) -> None:
     assert champion["model_package_arn"] == first.xcom("register_model")["model_package_arn"]
 
 
+def test_a_candidate_that_a_person_takes_away_is_rejected(stack: Stack) -> None:
+    """By the form alone, in the middle of the shift; the model beside it serves on, and its version stays approved."""
+    live = start(stack, minimum_gain=-1)
+    assert live.wait() == "success"
+    candidate = start(
+        stack, minimum_gain=-1, epochs=10, strategy="candidate", traffic_steps=[50, 100], bake_seconds=600
+    )
+    candidate.wait_for_task("shift_traffic", "deferred")
+    back = Run.start(stack, "sagemaker_restore")
+    assert back.wait() == "success"
+    assert back.xcom("restore_endpoint")["endpoint_config_name"] == config_of(live)
+    assert states(back, "reject_model", "approve_model") == {"success"}
+    assert [approval(stack, run) for run in (live, candidate)] == ["Approved", "Rejected"]
+    assert candidate.wait() == "failed"
+    assert "there is no candidate to shift to" in candidate.log("shift_traffic")
+
+
 @pytest.mark.usefixtures("held_out")
 def test_champion_and_challenger_are_asked_the_same_held_out_set(stack: Stack) -> None:
     """Each model once: what the champion answered as a challenger is kept with its version."""
-    champion = start(stack, minimum_gain=-1, epochs=10)
+    champion = start(stack, minimum_gain=-1, epochs=12)
     assert champion.wait() == "success"
     assert champion.xcom("check_challenge") == {"records": 30}
     kept = aws(stack, "sagemaker").describe_model_package(
         ModelPackageName=champion.xcom("register_model")["model_package_arn"]
     )["CustomerMetadataProperties"]
-    run = start(stack, minimum_gain=1, epochs=11)
+    run = start(stack, minimum_gain=1, epochs=13)
     assert run.wait() == "success"
     assert states(run, "evaluate_challenger", "create_endpoint") == {"skipped"}
     verdict = run.xcom("evaluate_challenger")

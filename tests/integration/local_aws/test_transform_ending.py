@@ -9,15 +9,20 @@ import botocore.exceptions
 import pytest
 
 from local_aws.cloud import Cloud
+from local_aws.container import EngineLostError
 from local_aws.sagemaker.model import HostedContainer
 from local_aws.sagemaker.transform_run import TransformRun
 from local_aws.sagemaker.transform_state import TransformState
+from tests.support.fake_engine import FakeContainer, FakeEngine
 from tests.support.hosting import HostingAccount
 from tests.support.process_cloud import ProcessCloud, process_cloud, wait_until
 from tests.support.transforming import TransformAccount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from local_aws.container import Engine, Launch
 
 
 class _InterruptedS3:
@@ -68,14 +73,20 @@ def account(cloud: ProcessCloud) -> TransformAccount:
 
 
 def _job(
-    account: TransformAccount, cloud: ProcessCloud, s3: _InterruptedS3, second: bytes = b"echo 2"
+    account: TransformAccount,
+    cloud: ProcessCloud,
+    s3: _InterruptedS3,
+    second: bytes = b"echo 2",
+    *,
+    engine: Engine | None = None,
+    **environment: str,
 ) -> tuple[TransformRun, TransformState]:
     """Start a job of two objects whose output goes to this S3."""
     request = account.request("model", {"a": b"echo 1", "b": second})
     seen = _InterruptedCloud(cloud.endpoint_url, cloud.region, cloud.state_dir, s3=s3)
     state = TransformState(request, "arn", lambda _: None)
-    container = HostedContainer(account.hosting.image, {}, None)
-    run = TransformRun(request, container, state, seen, cloud.engine, startup_timeout_seconds=5.0)
+    container = HostedContainer(account.hosting.image, environment, None)
+    run = TransformRun(request, container, state, seen, engine or cloud.engine, startup_timeout_seconds=5.0)
     run.start()
     return run, state
 
@@ -124,3 +135,43 @@ def test_a_job_that_goes_down_with_the_local_aws_keeps_nothing(account: Transfor
     assert s3.uploaded == []
     assert not held.parent.exists()
     assert not (cloud.state_dir / "transform-data" / state.name).exists()
+
+
+def test_a_job_that_is_being_stopped_does_not_hold_up_the_local_aws(
+    account: TransformAccount, cloud: ProcessCloud
+) -> None:
+    """A container that does not heed SIGTERM has half a minute when its job is stopped, and not when all goes down."""
+    token = account.hosting.name("token")
+    run, state = _job(account, cloud, _InterruptedS3(cloud.client("s3")), f"wait {token}".encode(), MODE="stubborn")
+    held = account.arrived(token)
+    run.stop()
+    wait_until(lambda: "told to end" in account.lines(state.name), "the stop has reached the container")
+
+    run.close()
+
+    assert not held.parent.exists()
+    assert state.status == "Stopping"
+
+
+class _LostEngine(FakeEngine):
+    """An engine that is gone when a container is to be started."""
+
+    def start(self, launch: Launch) -> FakeContainer:
+        """Say so."""
+        message = f"no engine for {launch.name}"
+        raise EngineLostError(message)
+
+
+def test_an_engine_that_is_gone_is_no_fault_of_the_model(
+    account: TransformAccount, cloud: ProcessCloud, tmp_path: Path
+) -> None:
+    """AWS's words for what is worth another try, as for training jobs."""
+    engine = _LostEngine(tmp_path)
+    engine.programs[account.hosting.image] = ""
+
+    _, state = _job(account, cloud, _InterruptedS3(cloud.client("s3")), engine=engine)
+
+    job = _end(state)
+    assert job["FailureReason"].startswith(
+        "InternalServerError: We encountered an internal error. Please try again. (no"
+    )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from sagemaker_byoc.operators.challenge import EvaluateChallengerOperator
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.operators.traffic_shift import ShiftTrafficOperator
@@ -56,9 +57,12 @@ class Endpoint:
         """Return the weights of its variants."""
         return {each["VariantName"]: each["CurrentWeight"] for each in self.describe()["ProductionVariants"]}
 
-    def beside(self, threshold: float, run: TaskRun | None = None, **environment: str) -> dict[str, Any]:
+    def beside(
+        self, threshold: float, run: TaskRun | None = None, challenge: Any = None, **environment: str
+    ) -> dict[str, Any]:
         """Put another model beside the live one, and wait until it is there."""
-        deployed = create(self.name, self.account.model(threshold, **environment), run, strategy="candidate")
+        model = self.account.model(threshold, **environment)
+        deployed = create(self.name, model, run, strategy="candidate", challenge=challenge)
         wait(deployed)
         return deployed
 
@@ -234,6 +238,65 @@ def test_a_later_deployment_stands_beside_what_has_traffic(endpoint: Endpoint) -
     smoke_test(deployed)
     TaskRun().of(shift_of(deployed))
     assert endpoint.weights() == {"AllTraffic": 1.0}
+
+
+def test_the_champion_is_the_model_that_a_candidate_stands_beside(endpoint: Endpoint) -> None:
+    """Until it has the endpoint; a version that was approved later and is not live is none, either."""
+    group = endpoint.name
+    endpoint.account.sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    live, candidate = (register(endpoint, job) for job in ("live", "candidate"))
+    direct = create(endpoint.name, endpoint.account.model(4.8), exclusive=False, challenge=live)
+    wait(direct)
+    smoke_test(direct)
+    deployed = endpoint.beside(NEW, challenge=candidate)
+    smoke_test(deployed)
+    approve(endpoint, register(endpoint, "elsewhere"))
+    assert champion(endpoint) == arn_of(live)
+    TaskRun().of(shift_of(deployed))
+    assert champion(endpoint) == arn_of(candidate)
+
+
+def register(endpoint: Endpoint, job: str) -> dict[str, Any]:
+    """Register what a job made in the endpoint's group; return the verdict of a gate that let it pass."""
+    properties = {"training_job": job, "metric:accuracy": "0.9"}
+    container = {"Image": endpoint.account.image, "ModelDataUrl": "s3://models/model.tar.gz"}
+    answer = endpoint.account.sagemaker.create_model_package(
+        ModelPackageGroupName=endpoint.name,
+        ModelApprovalStatus="PendingManualApproval",
+        CustomerMetadataProperties=properties,
+        InferenceSpecification={
+            "Containers": [container],
+            "SupportedContentTypes": [],
+            "SupportedResponseMIMETypes": [],
+        },
+    )
+    challenger = {"training_job_name": job, "model_package_group": endpoint.name}
+    challenger["model_package_arn"] = answer["ModelPackageArn"]
+    return {"reasons": [], "champion": None, "challenger": challenger, "comparison": []}
+
+
+def arn_of(verdict: dict[str, Any]) -> str:
+    """Return the version that a verdict is about."""
+    return str(verdict["challenger"]["model_package_arn"])
+
+
+def approve(endpoint: Endpoint, verdict: dict[str, Any]) -> None:
+    """Approve a version without deploying it."""
+    changed = {"ModelPackageArn": arn_of(verdict), "ModelApprovalStatus": "Approved"}
+    endpoint.account.sagemaker.update_model_package(**changed)
+
+
+def champion(endpoint: Endpoint) -> str:
+    """Return the version that the next run has to beat."""
+    operator = EvaluateChallengerOperator(
+        task_id="evaluate",
+        training_job={"training_job_name": "next", "metrics": {"accuracy": 0.9}},
+        model_package_group=endpoint.name,
+        criteria={"accuracy": "maximize"},
+        endpoint_name=endpoint.name,
+        aws_conn_id=None,
+    )
+    return str(TaskRun().of(operator)["champion"]["model_package_arn"])
 
 
 def test_the_next_run_waits_until_the_shift_is_over(endpoint: Endpoint) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
-from sagemaker_byoc.errors import EndpointGoneError, EndpointRolledBackError
+from sagemaker_byoc.errors import EndpointGoneError, EndpointRolledBackError, EndpointSupersededError
 from sagemaker_byoc.operators.endpoint_config import ListEndpointConfigsOperator
 from sagemaker_byoc.operators.restore import RestoreEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
@@ -201,6 +201,40 @@ def test_an_image_that_expired_is_no_way_back(account: ClassifierAccount) -> Non
     assert Served(account, deployed["endpoint_name"], model, deployed["endpoint_config_name"]).answers_rightly()
 
 
+@pytest.mark.parametrize("deleted", ["artifact", "image", "version"])
+def test_a_version_without_its_parts_is_no_way_back(account: ClassifierAccount, deleted: str) -> None:
+    """The endpoint serves a model that names a version of the registry, and nothing else."""
+    model, group = account.model(GOOD), account.name()
+    data = account.sagemaker.describe_model(ModelName=model)["PrimaryContainer"]["ModelDataUrl"]
+    image = account.cloud.push(group, {"serve": CLASSIFIER})
+    version = register(account, group, {"Image": image, "ModelDataUrl": data})
+    own = {"ModelPackageName": version}
+    account.sagemaker.create_model(ModelName=f"{model}-v", ExecutionRoleArn=account.role_arn, PrimaryContainer=own)
+    deployed = create(account.name(), f"{model}-v")
+    wait(deployed)
+    if deleted == "artifact":
+        account.cloud.client("s3").delete_object(Bucket="models", Key=f"{model}/model.tar.gz")
+        told = f"S3 does not hold {data} any more"
+    elif deleted == "image":
+        account.cloud.client("ecr").batch_delete_image(repositoryName=group, imageIds=[{"imageTag": "v1"}])
+        told = f"ECR does not hold {image} any more"
+    else:
+        account.sagemaker.delete_model_package(ModelPackageName=version)
+        told = f"The model package {version}, of which the model {model}-v"
+    with fails(f"no way back.*{told}"):
+        create(deployed["endpoint_name"], account.model(WRONG), exclusive=False)
+    assert Served(account, deployed["endpoint_name"], model, deployed["endpoint_config_name"]).answers_rightly()
+
+
+def register(account: ClassifierAccount, group: str, container: dict[str, Any]) -> str:
+    """Register an approved version in a group of its own; return its ARN."""
+    account.sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    specification = {"Containers": [container], "SupportedContentTypes": [], "SupportedResponseMIMETypes": []}
+    facts = {"ModelPackageGroupName": group, "ModelApprovalStatus": "Approved"}
+    answer = account.sagemaker.create_model_package(**facts, InferenceSpecification=specification)
+    return str(answer["ModelPackageArn"])
+
+
 def test_what_is_deleted_after_the_update_is_made_again(served: Served) -> None:
     """Configuration and model come back under their names, with their tags."""
     deployed = served.deploy(WRONG)
@@ -374,3 +408,43 @@ def test_a_person_goes_back_by_the_list(served: Served) -> None:
     restored = restore(endpoint_name=served.name, endpoint_config_name=listed["before_live"])
     assert restored["operation"] == "update"
     assert served.answers_rightly()
+
+
+def proven(served: Served, threshold: float, run_id: str) -> dict[str, Any]:
+    """Deploy a model that passes its test, as a run does."""
+    deployed = served.deploy(threshold, TaskRun(run_id=run_id))
+    TaskRun().of(smoke_test_of(deployed))
+    return deployed
+
+
+def listed(served: Served, **changes: Any) -> Any:
+    """Run the task that lists."""
+    settings = {"endpoint_name": served.name, "aws_conn_id": None, **changes}
+    return TaskRun().of(ListEndpointConfigsOperator(task_id="list_configs", **settings))
+
+
+def test_a_person_takes_a_candidate_away(served: Served) -> None:
+    """The model that it stands beside stays, and not one that passed its test and was taken away before."""
+    taken_away = proven(served, 4.5, "taken-away")
+    restore(endpoint_name=served.name, endpoint_config_name=served.config)
+    run = TaskRun(run_id="candidate")
+    beside = create(served.name, served.account.model(4.7), run, exclusive=False, strategy="candidate")
+    wait(beside)
+    TaskRun().of(smoke_test_of(beside))
+    found = listed(served, maximum_configs=1)
+    assert (found["live"], found["before_live"]) == (beside["endpoint_config_name"], served.config)
+    names = [beside["endpoint_config_name"], taken_away["endpoint_config_name"], served.config]
+    assert [config["name"] for config in found["configs"]] == names
+    assert restore(endpoint_name=served.name, endpoint_config_name=found["before_live"])["operation"] == "update"
+    assert served.answers_rightly()
+
+
+def test_what_was_taken_away_after_its_test_keeps_its_mark(served: Served) -> None:
+    """Its wait is cleared later, and tells that another deployment came, and not that AWS has gone back."""
+    deployed = proven(served, 4.5, "later")
+    restore(endpoint_name=served.name, endpoint_config_name=served.config)
+    with fails("another deployment came after this one") as caught:
+        wait(deployed)
+    assert isinstance(caught.value.__cause__, EndpointSupersededError)
+    marks = {config["name"]: config["smoke_test"] for config in listed(served)["configs"]}
+    assert marks[deployed["endpoint_config_name"]] == "passed"

@@ -151,9 +151,10 @@ def test_the_way_back_outlives_a_clean_up(account: Account, retention: Retention
         for each in sorted(account.configs.values(), key=lambda one: (one.created, one.name), reverse=True):
             if each.tags["project"] == "sagemaker-byoc" and "endpoint" in each.tags and not is_apart(each):
                 groups.setdefault(each.tags["endpoint"], []).append(each)
-        live = {name: one.configs[0] for name, one in account.endpoints.items() if one.configs}
+        live = {name: one.configs[0] if one.configs else None for name, one in account.endpoints.items()}
         known = {name: [known_config(each) for each in group] for name, group in groups.items()}
-        return {name: before(live.get(name), group) for name, group in known.items()}
+        look = {name: known_config(each) for name, each in account.configs.items() if ON_TAG not in each.tags}.get
+        return {name: before(live.get(name), known.get(name, []), look) for name in {*live, *known}}
 
     expected = way_back()
     for each in leftovers(account, retention, NOW):
@@ -206,7 +207,7 @@ def test_what_the_live_one_replaced_stays() -> None:
     known = [config(f"c{number}", 10 - number, endpoint="iris") for number in range(1, 6)]
     live = replace(known[-1], tags={**known[-1].tags, "replaced_config": "other-1"})
     other = [config(f"other-{number}", 10 - number, endpoint="other") for number in range(1, 4)]
-    assert restore_points(account_of(*known, live, *other, live="c5"), 1) == {"c5", "c4", "other-1", "other-3"}
+    assert restore_points(account_of(*known, live, *other, live="c5"), 1) == {"c5", "other-1", "other-3"}
 
 
 def test_without_the_tag_the_name_tells_the_endpoint() -> None:
@@ -229,6 +230,22 @@ def test_what_held_a_candidate_is_no_way_back() -> None:
     [found] = leftovers(account_of(*known), Retention(configs=1), NOW)
     assert (found.name, found.reason) == (held.name, "held a candidate of iris, which is there no more")
     assert leftovers(account_of(*known, live=held.name), Retention(configs=1), NOW) == []
+
+
+def test_what_a_candidate_was_put_beside_stays() -> None:
+    """It is what ``sagemaker_restore`` would put back, also where one candidate was left behind for the next."""
+    old = [config(f"c{number}", 90 - number, endpoint="iris", smoke_test="passed") for number in range(3)]
+    left = config("held-1", 50, candidate_for="f1", replaced_config="c0")
+    live = config("held-2", 40, candidate_for="f2", replaced_config="held-1")
+    lost = config("held-0", 60, candidate_for="f0", replaced_config="c1")
+    assert restore_points(account_of(*old, lost, left, live, live="held-2"), 1) == {"held-1", "c0", "c2"}
+
+
+def test_what_an_endpoint_that_is_gone_would_be_given_stays() -> None:
+    """The newest that passed its test, however many untested ones are newer."""
+    known = [config(f"c{number}", 10 - number, endpoint="roses") for number in range(4)]
+    passed = replace(known[1], tags={**known[1].tags, "smoke_test": "passed"})
+    assert restore_points(account_of(known[0], passed, *known[2:]), 1) == {"c3", "c1"}
 
 
 def test_an_unsure_kind_stays() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sagemaker_byoc.operators.challenge import EvaluateChallengerOperator
 from tests.support.fake_aws import AwsSays, FakeAws
+from tests.support.fake_configs import FakeConfigs
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.fake_registry import GROUP, FakeRegistry
 from tests.support.task_run import TaskRun
@@ -128,6 +130,23 @@ def test_what_is_live_and_no_champion_leaves_the_newest_approved_one(
         registry.packages[live]["ModelPackageGroupName"] = "roses"
     serves(aws, {"deleted": f"{live}0", "unknown": ""}.get(case, live), "passed")
     assert TaskRun().of(operator(endpoint_name="iris"))["champion"]["model_package_arn"] == newest
+
+
+@pytest.mark.parametrize("ways", [["held", "old"], ["held", "left", "old"]])
+def test_beside_a_candidate_the_champion_is_the_model_that_it_was_put_beside(
+    registry: FakeRegistry, aws: FakeAws, ways: list[str]
+) -> None:
+    """Not the candidate, although it has passed its test, and not the newest approved version."""
+    live = registry.holds(training_job="iris-0", metric_accuracy="0.7")
+    candidate = registry.holds("PendingManualApproval", training_job="iris-1", metric_accuracy="0.8")
+    registry.holds(training_job="x", metric_accuracy="0.5")
+    FakeEndpoint(aws).exists("InService", ways[0])
+    configs = FakeConfigs(aws)
+    for name, replaced in pairwise(ways):
+        held = {"replaced_config": replaced, "candidate_for": "c", "candidate_package": candidate}
+        configs.make(name, smoke_test="passed", **held)
+    configs.make("old", model_package=live, smoke_test="passed")
+    assert TaskRun().of(operator(endpoint_name="iris"))["champion"]["model_package_arn"] == live
 
 
 def test_a_limit_counts_without_a_champion(registry: FakeRegistry) -> None:

@@ -16,6 +16,7 @@ from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_endpoint import CONFIG_ARN, FakeEndpoint
+from tests.support.fake_registry import FakeRegistry
 from tests.support.rollout import blue_green, guarded
 from tests.support.task_run import TaskRun
 
@@ -175,6 +176,79 @@ def test_an_image_that_cannot_be_looked_at_now_is_tried_again(aws: FakeAws, endp
     has_container(aws, endpoint, Image=f"{ECR}:v1")
     aws.on("DescribeImages", AwsSays("ServerException", "try later", 500))
     with pytest.raises(Exception, match="try later") as raised:
+        TaskRun().of(operator())
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+VERSION = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/iris/1"
+OTHERS = {"AdditionalInferenceSpecifications": [{"Name": "small", "Containers": [{"Image": f"{ECR}:small"}]}]}
+
+
+def has_version(aws: FakeAws, endpoint: FakeEndpoint, **container: Any) -> FakeRegistry:
+    """Let the live model be made of a version in the registry."""
+    endpoint.exists("InService", "old")
+    has_container(aws, endpoint, ModelPackageName=VERSION, **container)
+    aws.on("HeadObject", {})
+    aws.on("DescribeImages", {"imageDetails": [{}]})
+    registry = FakeRegistry(aws)
+    assert registry.holds() == VERSION
+    named = [{"Image": f"{ECR}:v1", "ModelDataUrl": "s3://bucket/model.tar.gz"}]
+    registry.packages[VERSION] |= {"InferenceSpecification": {"Containers": named}, **OTHERS}
+    return registry
+
+
+def test_a_model_of_a_version_is_a_way_back(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Image and artifact that the version names are looked for; the model is made again by the version."""
+    has_version(aws, endpoint)
+    [model] = TaskRun().of(operator())["restore_point"]["models"]
+    assert model["PrimaryContainer"] == {"ModelPackageName": VERSION}
+    assert aws.asked("HeadObject")[0] == {"Bucket": "bucket", "Key": "model.tar.gz"}
+    assert aws.asked("DescribeImages")[0]["imageIds"] == [{"imageTag": "v1"}]
+
+
+@pytest.mark.parametrize(
+    ("call", "answer", "told"),
+    [
+        ("HeadObject", AwsSays("404", "Not Found", 404), "S3 does not hold s3://bucket/model.tar.gz any more"),
+        ("DescribeImages", AwsSays("ImageNotFoundException", "not here"), f"ECR does not hold {ECR}:v1 any more"),
+        ("DescribeModelPackage", None, f"The model package {VERSION}, of which the model old-model of old is made"),
+    ],
+)
+def test_a_version_that_could_not_be_deployed_again_is_no_way_back(
+    aws: FakeAws, endpoint: FakeEndpoint, call: str, answer: AwsSays | None, told: str
+) -> None:
+    """Its artifact, its image or the version itself was deleted."""
+    registry = has_version(aws, endpoint)
+    if answer is None:
+        registry.packages.clear()
+    else:
+        aws.on(call, answer)
+    with pytest.raises(AirflowFailException, match=f"no way back.*{told}"):
+        TaskRun().of(operator())
+    assert not aws.asked("UpdateEndpoint")
+
+
+def test_of_a_version_with_several_specifications_the_one_that_is_named_counts(
+    aws: FakeAws, endpoint: FakeEndpoint
+) -> None:
+    """The others are not what the model is made of."""
+    has_version(aws, endpoint, InferenceSpecificationName="small")
+    TaskRun().of(operator())
+    assert aws.asked("DescribeImages")[0]["imageIds"] == [{"imageTag": "small"}]
+    assert not aws.asked("HeadObject")
+
+
+def test_a_version_that_may_not_be_looked_at_is_left_to_aws(
+    aws: FakeAws, endpoint: FakeEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be another account's; the log says so. What is only busy is tried again."""
+    has_version(aws, endpoint)
+    aws.on("DescribeModelPackage", AwsSays("AccessDeniedException", "is not authorized"))
+    assert TaskRun().of(operator())["operation"] == "update"
+    assert f"of the model package {VERSION} still exist cannot be told" in caplog.text
+    endpoint.exists("InService", "old")
+    aws.on("DescribeModelPackage", AwsSays("ThrottlingException", "Rate exceeded"))
+    with pytest.raises(Exception, match="Rate exceeded") as raised:
         TaskRun().of(operator())
     assert not isinstance(raised.value, AirflowFailException)
 

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from tests.support.fake_candidate import FakeCandidate
+from tests.support.fake_registry import FakeRegistry
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
@@ -74,6 +75,20 @@ def test_the_new_variant_stands_beside_the_live_one(aws: FakeAws, endpoint: Fake
     assert tags["replaced_config"] == "old"
     assert "endpoint" not in tags, "no configuration to go back to"
     assert len(json.dumps(candidate)) < 1500
+
+
+def test_the_version_of_a_candidate_is_not_that_of_what_is_live(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """Who looks for the champion reads one tag, and who takes the candidate away the other."""
+    version = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/iris/2"
+    challenger = {"training_job_name": "j", "model_package_group": "iris", "model_package_arn": version}
+    challenge = {"passed": True, "reasons": [], "champion": None, "challenger": challenger, "comparison": []}
+    FakeRegistry(aws)
+    result = create(challenge=challenge)
+    [request] = aws.asked("CreateEndpointConfig")
+    tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+    assert (tags.get("candidate_package"), tags.get("model_package")) == (version, None)
+    final = {tag["Key"]: tag["Value"] for tag in result["candidate"]["final_config"]["Tags"]}
+    assert (final.get("candidate_package"), final.get("model_package")) == (None, version)
 
 
 @pytest.mark.parametrize("pending", [True, False])

@@ -91,6 +91,34 @@ def test_a_name_of_another_beginning_can_be_given(aws: FakeAws, endpoint: FakeEn
     assert aws.asked("ListEndpointConfigs")[0]["NameContains"] == "flowers"
 
 
+def test_the_live_one_is_always_listed(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """One that is older than the list is long, and what was asked for by name, each in its place."""
+    endpoint.exists("InService", "iris-1", keep_tags=True)
+    result = TaskRun().of(operator(maximum_configs=1, endpoint_config_name="iris-2"))
+    assert [config["name"] for config in result["configs"]] == ["iris-3", "iris-2", "iris-1"]
+    assert (result["live"], result["before_live"]) == ("iris-1", None), "what came later is no way back"
+
+
+def test_a_candidate_is_known_by_its_own_tags(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """It has not the tag by which others are listed; what goes back with it is what it was put beside."""
+    tags = {"candidate_for": "iris-4", "replaced_config": "iris-1", "candidate_package": "arn:4"}
+    combined = [{"Key": key, "Value": value} for key, value in tags.items()]
+    usual = aws.answers["ListTags"]
+
+    def tags_of(**request: Any) -> dict[str, Any]:
+        name = request["ResourceArn"].rpartition("/")[2]
+        found: dict[str, Any] = {"Tags": combined} if name == "iris-scale-1" else usual(**request)
+        return found
+
+    aws.on("ListTags", tags_of)
+    endpoint.exists("InService", "iris-scale-1", keep_tags=True)
+    result = TaskRun().of(operator(maximum_configs=1))
+    assert (result["live"], result["before_live"]) == ("iris-scale-1", "iris-1")
+    assert [config["name"] for config in result["configs"]] == ["iris-3", "iris-scale-1", "iris-1"]
+    live = result["configs"][1]
+    assert (live["candidate_for"], live["candidate_package"], live["model_package"]) == ("iris-4", "arn:4", "")
+
+
 def test_one_that_is_deleted_meanwhile_is_left_out(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """Between the list and the look at it."""
     aws.on("DescribeEndpointConfig", AwsSays("ValidationException", 'Could not find endpoint configuration "arn:…".'))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 
-from sagemaker_byoc.errors import TrainingJobFailedError
+from sagemaker_byoc.errors import RequestError, TrainingJobFailedError
 from sagemaker_byoc.operators.training_job import CreateTrainingJobOperator, StopTrainingJobOperator
 from tests.support.airflow_pipe import task_is
 from tests.support.fake_aws import AwsSays, FakeAws
@@ -143,6 +143,13 @@ def test_bad_input_is_refused_before_anything_is_asked(aws: FakeAws, changes: di
         TaskRun().of(operator(**changes))
     assert told in str(raised.value)
     assert aws.calls == []
+
+
+def test_a_wrong_queue_is_refused_when_the_file_is_parsed() -> None:
+    """What a template gives is checked when the wait begins."""
+    operator(event_queue_url="{{ var.value.queue }}")
+    with pytest.raises(RequestError, match="event_queue_url"):
+        operator(event_queue_url="state-changes")
 
 
 def test_an_empty_partition_is_refused_before_a_job_is_made(aws: FakeAws, training: FakeTraining) -> None:

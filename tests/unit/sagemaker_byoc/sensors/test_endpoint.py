@@ -123,6 +123,7 @@ NOTED = [
     ),
     ([("Updating", "old"), ("OutOfService", "new")], "failed: Endpoint iris: it is OutOfService"),
     ([("Updating", "old"), ("InService", "third")], ""),
+    ([("Creating", "third"), ("Failed", "third")], ""),
     ([None], ""),
 ]
 
@@ -139,6 +140,36 @@ def test_a_configuration_that_did_not_become_live_is_marked_as_failed(
     noted = [tag["Value"] for request in aws.asked("AddTags") for tag in request["Tags"] if tag["Key"] == "smoke_test"]
     assert [value[: len(note)] for value in noted] == [note] * len(noted)
     assert bool(noted) is bool(note)
+
+
+@pytest.mark.parametrize(
+    ("states", "error"),
+    [
+        (("InService", "old"), EndpointSupersededError),
+        (("OutOfService", "new"), EndpointOutOfServiceError),
+        (("UpdateRollbackFailed", "new"), EndpointRollbackFailedError),
+    ],
+)
+@pytest.mark.parametrize("reason", ["", "another update failed"])
+def test_what_has_passed_its_test_is_not_marked_as_failed(
+    aws: FakeAws, endpoint: FakeEndpoint, states: tuple[str, str], error: type[Exception], reason: str
+) -> None:
+    """A person has put the earlier one back, or the endpoint came to harm later, and the wait is cleared."""
+    aws.on("ListTags", {"Tags": [{"Key": "smoke_test", "Value": "passed"}]})
+    endpoint.goes_through(states, reason=reason)
+    with pytest.raises(AirflowFailException) as caught:
+        TaskRun().of(sensor())
+    assert type(caught.value.__cause__) is error
+    assert not aws.asked("AddTags")
+
+
+def test_what_cannot_be_read_is_not_overwritten(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """It may say that the configuration has passed."""
+    aws.on("ListTags", AwsSays("ThrottlingException", "Rate exceeded"))
+    endpoint.goes_through(("InService", "old"))
+    with pytest.raises(AirflowFailException, match="put old back"):
+        TaskRun().of(sensor())
+    assert not aws.asked("AddTags")
 
 
 def test_a_note_that_is_refused_changes_nothing(aws: FakeAws, endpoint: FakeEndpoint) -> None:
