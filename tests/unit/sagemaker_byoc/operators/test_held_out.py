@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ RESOURCES = {"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCoun
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/iris@sha256:" + "0" * 64
 ROLE = "arn:aws:iam::123456789012:role/SageMaker"
 ACCURACY = {"held_out:accuracy": "maximize"}
+THEN = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 
 @pytest.fixture
@@ -120,9 +121,9 @@ def test_the_champions_model_is_made_from_its_version(
     arn = champion(registry, approval)
     aws.on("ListModelPackages", {"ModelPackageSummaryList": []})
     live = {"Tags": [{"Key": "model_package", "Value": arn}, {"Key": "smoke_test", "Value": "passed"}]}
-    config = {"EndpointConfigName": "live", "EndpointConfigArn": "arn", "ProductionVariants": [], "CreationTime": 0}
+    config = {"EndpointConfigName": "live", "EndpointConfigArn": "arn", "ProductionVariants": [], "CreationTime": THEN}
     state = {"EndpointName": "iris", "EndpointArn": "arn", "EndpointStatus": "InService", "EndpointConfigName": "live"}
-    aws.on("DescribeEndpoint", {**state, "CreationTime": 0, "LastModifiedTime": 0})
+    aws.on("DescribeEndpoint", {**state, "CreationTime": THEN, "LastModifiedTime": THEN})
     aws.on("DescribeEndpointConfig", config)
     aws.on("ListTags", live)
     TaskRun().of(operator(endpoint_name="iris"))
