@@ -294,8 +294,17 @@ def ticket_name(endpoint_name: str, data_date: str | None, key: str) -> str:
     :param data_date: ISO 8601
     """
     moment = instant(data_date)
-    when = f"{moment.astimezone(timezone.utc):%Y%m%dT%H%M%S}" if moment else _UNDATED
+    when = _sortable(moment) if moment else _UNDATED
     return joined(endpoint_name, f"{name_filter(endpoint_name)}wait-{when}-{key}")
+
+
+def _sortable(moment: datetime) -> str:
+    """Return a moment in UTC as text that sorts by time; what lies beyond the calendar in UTC keeps its own zone."""
+    try:
+        moment = moment.astimezone(timezone.utc)
+    except OverflowError:
+        pass
+    return f"{moment.year:04}{moment:%m%dT%H%M%S}"
 
 
 def _claim_pattern(endpoint_name: str) -> re.Pattern[str]:

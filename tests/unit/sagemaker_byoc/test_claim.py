@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sagemaker_byoc.claim import (
@@ -49,6 +49,8 @@ def queue_of(*waiting: Contender, number: int = 0) -> Queue:
 
 
 @given(endpoint_name=st.from_regex(NAME, fullmatch=True), number=st.integers(1, 10**6), data_date=DATES)
+@example(endpoint_name="iris", number=1, data_date="0001-01-01T00:00:00+14:00")
+@example(endpoint_name="iris", number=1, data_date="9999-12-31T00:00:00-14:00")
 def test_names_are_names_and_found_by_the_filter(endpoint_name: str, number: int, data_date: str | None) -> None:
     """However long the endpoint's name is, and whatever it ends with, what is listed is told apart again."""
     claim, ticket = claim_name(endpoint_name, number), ticket_name(endpoint_name, data_date, run_key("a", "b"))
