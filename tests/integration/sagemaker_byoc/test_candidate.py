@@ -134,6 +134,7 @@ def test_a_bad_candidate_is_seen_by_no_client(endpoint: Endpoint, environment: d
     assert endpoint.describe()["EndpointConfigName"] == endpoint.config
 
 
+@pytest.mark.way_back_row("a candidate fails more requests than it may, or is too slow, while it gets the traffic")
 def test_a_candidate_that_fails_under_traffic_costs_its_share_alone(endpoint: Endpoint) -> None:
     """It passes the smoke test, and breaks down when clients ask: step, measure, limit and what is live are told."""
     with endpoint.asked() as seen:
@@ -152,6 +153,7 @@ def test_a_candidate_that_fails_under_traffic_costs_its_share_alone(endpoint: En
     assert endpoint.describe()["EndpointConfigName"] == endpoint.config
 
 
+@pytest.mark.way_back_row("a candidate fails more requests than it may, or is too slow, while it gets the traffic")
 def test_a_candidate_that_is_too_slow_goes_back(endpoint: Endpoint) -> None:
     """Its answers are right, and no request is lost on the way."""
     with endpoint.asked() as seen:
