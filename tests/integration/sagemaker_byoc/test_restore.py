@@ -77,7 +77,7 @@ def test_a_container_that_does_not_answer_brings_the_old_model_back(
     served: Served, environment: dict[str, str], why: str
 ) -> None:
     """It starts, is healthy, and is InService; only who asks it finds out."""
-    deployed = served.deploy(GOOD, **environment)
+    deployed = served.deploy(GOOD, None, **environment)
     with fails(LIVE_AGAIN.format(served.config)) as caught:
         TaskRun().of(smoke_test_of(deployed, maximum_latency_ms=100))
     assert re.search(why, str(caught.value))
@@ -323,12 +323,13 @@ def _environment() -> dict[str, str]:
 def test_a_later_deployment_is_left_alone(served: Served) -> None:
     """Neither the test nor the task behind the wait touches another run's model."""
     deployed = served.deploy(WRONG)
-    later = served.deploy(4.5, TaskRun(run_id="later"))
+    later = served.deploy(5.5, TaskRun(run_id="later"))
     with fails("another deployment"):
         TaskRun().of(smoke_test_of(deployed))
     with pytest.raises(AirflowSkipException, match="left alone"):
         restore(deployed)
     assert served.target() == later["endpoint_config_name"]
+    assert served.ask() == ["short", "short"]
 
 
 @pytest.mark.way_back_row("the first deployment of an endpoint fails its test")
@@ -343,6 +344,7 @@ def test_a_first_deployment_is_kept_or_deleted(account: ClassifierAccount, on_fa
     endpoint = Served(account, name, "", deployed["endpoint_config_name"])
     if remains:
         assert endpoint.target() == deployed["endpoint_config_name"]
+        assert endpoint.ask() == ["long", "long"]
     else:
         wait_until(lambda: not endpoint.exists(), f"{name} is gone")
 
