@@ -79,7 +79,7 @@ def test_an_alarm_during_a_canary_leaves_the_old_model(served: Served) -> None:
     alarm = served.account.alarm()
     canary = guarded(blue_green("CANARY", percent(50), wait=600), alarm)
     deployed = create(served.name, served.account.model(WRONG), update_config={"DeploymentConfig": canary})
-    wait_until(served.meets_another, "a client meets the canary")
+    wait_until(served.meets_another, "a client meets the canary", 60.0)
     assert served.describe()["EndpointStatus"] == "Updating"
     served.account.ring(alarm)
     with fails(f"{PUT_BACK.format(served.config)}.*ALARM: {alarm}") as caught:
@@ -99,7 +99,7 @@ def pair(account: ClassifierAccount) -> Served:
 def mix(pair: Served) -> dict[str, Any]:
     """Deploy in batches until an alarm rings, while the old model's artifact is away; return the deployment."""
     alarm = pair.account.alarm()
-    batches = guarded(rolling(count(1), wait=3), alarm)
+    batches = guarded(rolling(count(1), wait=5), alarm)
     deployed = create(
         pair.name, pair.account.model(WRONG), config=instances(2), update_config={"DeploymentConfig": batches}
     )
