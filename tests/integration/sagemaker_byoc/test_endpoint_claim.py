@@ -80,7 +80,7 @@ class Race:
         except AirflowFailException as failure:
             if day not in self.bad:
                 raise
-            self.failed[day] = str(failure)
+            self.failed[day], self.states[name] = str(failure), "failed"
 
     def _deploy(self, run: TaskRun, label: str) -> None:
         day = int(run.run_id.removeprefix("day-"))
