@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -300,10 +301,8 @@ def ticket_name(endpoint_name: str, data_date: str | None, key: str) -> str:
 
 def _sortable(moment: datetime) -> str:
     """Return a moment in UTC as text that sorts by time; what lies beyond the calendar in UTC keeps its own zone."""
-    try:
+    with suppress(OverflowError):
         moment = moment.astimezone(timezone.utc)
-    except OverflowError:
-        pass
     return f"{moment.year:04}{moment:%m%dT%H%M%S}"
 
 

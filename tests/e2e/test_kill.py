@@ -1,14 +1,16 @@
-"""What becomes of the paid job when its wait is killed: every row of the README's table is proven here."""
+"""What becomes of a paid job, or of traffic, when its wait is killed: each row of the README's table is proven here."""
 
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
+from tests.e2e.endpoint_probe import Models, Shift, answering_models
 from tests.e2e.probe import Run, until
 from tests.e2e.wait_probe import STARTING, Wait, end_part, signal_part, start_part, triggerers_alive
 
@@ -204,3 +206,56 @@ def test_a_wait_outlives_a_scheduler_that_crashed(killable: Stack, start: StartW
         if "on_worker" in wait.run.dag_id:
             wait.until_tried_again()
         wait.still_sees_the_end()
+
+
+@pytest.fixture(scope="module")
+def models(killable: Stack, image: str) -> None:
+    """Make the two models between which traffic is shifted."""
+    for name in ("old", "new"):
+        Models(killable, image).make(name)
+
+
+@pytest.mark.kill_row("A person marks a waiting `shift_traffic` failed, or its run")
+@pytest.mark.kill_row("A person clears a waiting `shift_traffic`")
+@pytest.mark.usefixtures("models")
+def test_traffic_stays_where_a_person_ends_its_shift(killable: Stack) -> None:
+    """Clearing goes on from there, at once or later; the DAG for that goes back."""
+    shifts = [Shift.start(killable, name) for name in ("failed", "stopped", "cleared", "undisturbed")]
+    failed, stopped, cleared, undisturbed = shifts
+    failed.until_half().run.mark("shift_traffic", "failed")
+    stopped.until_half().run.mark_run("failed")
+    cleared.until_half().run.clear("shift_traffic")
+
+    assert undisturbed.run.wait() == "success"
+    assert undisturbed.is_over()
+    assert (failed.run.wait(), stopped.run.wait()) == ("failed", "failed")
+    assert failed.stays_at_half()
+    assert stopped.stays_at_half()
+    assert cleared.run.wait() == "success"
+    assert cleared.is_over()
+    assert "gets 50% of the traffic" not in cleared.run.log("shift_traffic")
+
+    failed.run.clear("shift_traffic")
+    back = Run.start(killable, "sagemaker_restore", endpoint_name="stopped", endpoint_config_name="stopped")
+    assert back.wait() == "success"
+    assert answering_models(killable, "stopped") == {"old"}
+    assert failed.run.wait() == "success"
+    assert failed.is_over()
+
+
+@pytest.mark.kill_row("The triggerer is killed while `shift_traffic` waits")
+@pytest.mark.usefixtures("models")
+def test_traffic_is_shifted_on_by_another_triggerer(killable: Stack) -> None:
+    """It finds the step on the endpoint, does not take it again, and takes the next one."""
+    shift = Shift.start(killable, "moved").until_half()
+    start_part(killable, "triggerer-2", "triggerer")
+    until(lambda: triggerers_alive(killable) == 2, "there are two triggerers")
+    end_part(killable, "triggerer", signal.SIGKILL)
+    assert shift.half()
+    assert shift.run.wait() == "success"
+    assert shift.is_over()
+    log = shift.run.log("shift_traffic")
+    assert (log.count("gets 50% of the traffic"), log.count("gets 100% of the traffic")) == (1, 1)
+    assert len(re.findall("trigger .*/shift_traffic/.* starting", log)) == 2
+    end_part(killable, "triggerer-2", signal.SIGTERM)
+    start_part(killable, "triggerer", "triggerer")

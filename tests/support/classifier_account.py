@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from tests.support.process_cloud import archive
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.process_cloud import ProcessCloud
 
 __all__ = ["REACHED", "RECORDS", "ClassifierAccount", "create", "smoke_test", "wait"]
@@ -53,6 +56,31 @@ class ClassifierAccount:
         container = {"Image": self.image, "ModelDataUrl": data, "Environment": environment}
         self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=self.role_arn, PrimaryContainer=container)
         return name
+
+    @contextmanager
+    def without_artifact(self, model_name: str) -> Iterator[None]:
+        """Keep a model's artifact away until the block ends; what runs already has it."""
+        s3, place = self.cloud.client("s3"), {"Bucket": "models", "Key": f"{model_name}/model.tar.gz"}
+        content = s3.get_object(**place)["Body"].read()
+        s3.delete_object(**place)
+        yield
+        s3.put_object(**place, Body=content)
+
+    def alarm(self) -> str:
+        """Make an alarm that is quiet; return its name."""
+        name = f"alarm-{next(self.numbers)}"
+        comparison = {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "Threshold": 1}
+        self.cloud.client("cloudwatch").put_metric_alarm(AlarmName=name, **comparison)
+        self._turn(name, "OK")
+        return name
+
+    def ring(self, alarm_name: str) -> None:
+        """Set off an alarm."""
+        self._turn(alarm_name, "ALARM")
+
+    def _turn(self, alarm_name: str, state: str) -> None:
+        cloudwatch = self.cloud.client("cloudwatch")
+        cloudwatch.set_alarm_state(AlarmName=alarm_name, StateValue=state, StateReason="a test")
 
 
 def create(endpoint_name: str, model_name: str, run: TaskRun | None = None, **changes: Any) -> dict[str, Any]:

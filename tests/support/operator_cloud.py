@@ -44,9 +44,14 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, b"")
 
     def do_POST(self):
+        if os.environ.get("DIES"):
+            os._exit(1)
         time.sleep(float(os.environ.get("SECONDS", "0")))
         if os.environ.get("BROKEN") or next(asked) > int(os.environ.get("TIRES_AFTER", "1000000")):
             self.answer(500, b"out of order")
+            return
+        if os.environ.get("GARBLED"):
+            self.answer(200, b"<html>")
             return
         header, *lines = self.rfile.read(int(self.headers["Content-Length"])).decode().splitlines()
         if header != "length":
@@ -60,7 +65,8 @@ address = (os.environ["SAGEMAKER_BIND_TO_ADDRESS"], int(os.environ["SAGEMAKER_BI
 ThreadingHTTPServer(address, Handler).serve_forever()
 """
 """A container that calls everything from the model's threshold on long; a threshold below zero keeps it from
-serving, and the variable BROKEN from answering. TIRES_AFTER so many requests it answers no more; each takes SECONDS."""
+serving, and the variable BROKEN from answering. With GARBLED it answers no JSON, with DIES it ends when it is first
+asked, TIRES_AFTER so many requests it answers no more, and each takes SECONDS."""
 
 
 @contextmanager

@@ -50,6 +50,7 @@ class Deployment:
         self._on_deleted = on_deleted
         self._traffic = Traffic()
         self._coming: Fleet | None = None
+        self._is_mixed = False
         self._going_down = threading.Event()
 
     @property
@@ -138,6 +139,7 @@ class Deployment:
         except (InstanceError, BakingError) as error:
             self._roll_back(update, str(error))
         else:
+            self._is_mixed = False
             self.state.move("InService", config_name=config_name)
         finally:
             self._coming = None
@@ -159,12 +161,14 @@ class Deployment:
             # Guess; that status is documented for a rolling update whose way back fails, its reason is not.
             self.state.move("UpdateRollbackFailed", reason=f"{reason} The rollback failed too: {error}")
         else:
-            self.state.move("InService", reason=reason)
+            # Guess; a mix that an update did not make whole is what it was before.
+            self.state.move("UpdateRollbackFailed" if self._is_mixed else "InService", reason=reason)
 
     def _serve_with_both(self) -> None:
         """Make one fleet of what is left of the old one and what there is of the new one."""
         live, coming = self._traffic.live, self._coming
         if live is not None and coming is not None:
+            self._is_mixed = True
             self._traffic.settle(live)
             live.take_over(coming)
             for fleet in live.variants:

@@ -1,7 +1,8 @@
 """How a wait ends its task: in the triggerer, where Airflow allows that, or on a worker.
 
 Owns the choice of the event, and the push of what the task returns. What the end means is found out by the function
-that the trigger brings along.
+that the trigger brings along. A task that does not wait any more is not ended: Airflow ends whichever task has the
+trigger's number, and on SQLite it gives the number of a wait that a person ended to the next one, at once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from sagemaker_byoc.errors import SageMakerByocError
+from sagemaker_byoc.hooks.task_state import has_left
 from sagemaker_byoc.retry import is_permanent
 from sagemaker_byoc.triggers.shared import in_thread
 from sagemaker_byoc.triggers.task_begin import TriggererTask
@@ -41,6 +43,8 @@ async def ending_event(
     if SUCCESS not in ends_task_on:
         return TriggerEvent(payload)
     try:
+        if await in_thread(has_left, trigger.task_instance, "deferred"):
+            return TriggerEvent(payload)
         await in_thread(lambda: push_result(trigger.task_instance, result()))
     except Exception as error:  # noqa: BLE001 - a worker raises it again, where that is not done here
         final = isinstance(error, SageMakerByocError) or is_permanent(error)

@@ -237,7 +237,7 @@ def test_old_instances_that_were_gone_come_back(account: HostingAccount, back: d
 
 
 def test_a_way_back_that_fails_leaves_a_mix_that_can_be_updated(account: HostingAccount) -> None:
-    """UpdateRollbackFailed serves from both fleets; another update, to the old configuration even, heals it."""
+    """UpdateRollbackFailed serves from both fleets; an update that succeeds, even to the old one, heals it."""
     watch, old_config = alarm(account), config(account, "old", 2)
     name = account.endpoint(old_config)
     before = instances(account)
@@ -259,6 +259,8 @@ def test_a_way_back_that_fails_leaves_a_mix_that_can_be_updated(account: Hosting
                 DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 1}],
             )
         )
+        account.update(name, old_config)
+        still = account.settled(name)
         account.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
         account.update(name, old_config)
         healed = account.settled(name)
@@ -268,6 +270,8 @@ def test_a_way_back_that_fails_leaves_a_mix_that_can_be_updated(account: Hosting
     assert "Failed to download model data" in mixed["FailureReason"]
     assert mix == {"old", "new"}
     assert "call UpdateEndpoint first" in scaling
+    assert (still["EndpointStatus"], still["EndpointConfigName"]) == ("UpdateRollbackFailed", old_config)
+    assert "in state ALARM" not in still["FailureReason"]
     assert (healed["EndpointStatus"], healed["EndpointConfigName"]) == ("InService", old_config)
     assert {account.invoke(name) for _ in range(20)} == {"old"}
     assert set(answers) == {"old", "new"}

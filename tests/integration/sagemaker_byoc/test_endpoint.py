@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from sagemaker_byoc.errors import EndpointFailedError, EndpointRolledBackError, EndpointSupersededError
+from sagemaker_byoc.errors import EndpointFailedError, EndpointSupersededError
 from tests.support.classifier_account import ClassifierAccount, create, smoke_test, wait
 from tests.support.operator_cloud import operator_cloud
-from tests.support.rollout import blue_green, guarded, percent
+from tests.support.rollout import blue_green
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
@@ -73,37 +73,6 @@ def test_a_second_deployment_waits_for_the_first(account: ClassifierAccount) -> 
     with pytest.raises(AirflowFailException) as caught:
         wait(first)
     assert isinstance(caught.value.__cause__, EndpointSupersededError)
-
-
-def test_a_model_that_does_not_serve_is_rolled_back_and_told(account: ClassifierAccount) -> None:
-    """The endpoint answers as before, and the task fails with the container's own words."""
-    name = account.name()
-    good = create(name, account.model(5))
-    wait(good)
-    bad = create(name, account.model(-1))
-    with pytest.raises(AirflowFailException, match="a threshold below zero is no model") as caught:
-        wait(bad)
-    assert isinstance(caught.value.__cause__, EndpointRolledBackError)
-    assert smoke_test(name)["accuracy"] == 1.0
-
-
-def test_a_canary_that_trips_an_alarm_is_rolled_back_and_told(account: ClassifierAccount) -> None:
-    """The sensor waits through the bake, and the task fails with AWS's reason, although the endpoint is InService."""
-    name = account.name()
-    wait(create(name, account.model(5)))
-    account.cloud.client("cloudwatch").put_metric_alarm(
-        AlarmName="too-many-errors", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1, Threshold=1
-    )
-    canary = guarded(blue_green("CANARY", percent(10), wait=600), "too-many-errors")
-    deployed = create(name, account.model(4), update_config={"DeploymentConfig": canary})
-    assert account.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Updating"
-    account.cloud.client("cloudwatch").set_alarm_state(
-        AlarmName="too-many-errors", StateValue="ALARM", StateReason="a test"
-    )
-    with pytest.raises(AirflowFailException, match="ALARM: too-many-errors") as caught:
-        wait(deployed)
-    assert isinstance(caught.value.__cause__, EndpointRolledBackError)
-    assert smoke_test(name)["accuracy"] == 1.0
 
 
 def test_a_linear_deployment_goes_through(account: ClassifierAccount) -> None:

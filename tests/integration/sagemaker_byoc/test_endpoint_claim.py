@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from tests.support.process_cloud import wait_until
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 BEGIN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 DAYS = range(10)
@@ -51,14 +52,18 @@ class Race:
     """Runs of one DAG on one endpoint, known by the day of their data.
 
     :param states: of the runs, as Airflow has them
+    :param bad: days whose model answers wrongly
     :param proven: days whose model passed the smoke test, in that order
+    :param failed: what the smoke test of a bad day's model said
     """
 
     account: ClassifierAccount
     endpoint_name: str
+    bad: Sequence[int] = ()
     states: dict[str, Any] = field(default_factory=dict)
     proven: list[int] = field(default_factory=list)
-    skipped: list[int] = field(default_factory=list)
+    skipped: dict[int, str] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
 
     def run(self, day: int, *, label: str = "kind") -> None:
         """Be one run, from the deployment to the smoke test.
@@ -70,11 +75,16 @@ class Race:
         try:
             self._deploy(TaskRun(run_id=name, logical_date=BEGIN + timedelta(days=day)), label)
             self.proven.append(day)
-        except AirflowSkipException:
-            self.skipped.append(day)
+        except AirflowSkipException as skip:
+            self.skipped[day] = str(skip)
+        except AirflowFailException as failure:
+            if day not in self.bad:
+                raise
+            self.failed[day], self.states[name] = str(failure), "failed"
 
     def _deploy(self, run: TaskRun, label: str) -> None:
-        model = self.account.model(2 + DAYS.index(int(run.run_id.removeprefix("day-"))) / 100)
+        day = int(run.run_id.removeprefix("day-"))
+        model = self.account.model(0 if day in self.bad else threshold(day))
         variant = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
         settings = {"endpoint_name": self.endpoint_name, "model_name": model, **ON_WORKER}
         config = {"ProductionVariants": [variant]}
@@ -82,11 +92,10 @@ class Race:
         run.of(EndpointSensor(task_id="wait_for_endpoint", endpoint=deployed, retries=1, **ON_WORKER))
         test = InvokeSmokeTestOperator(
             task_id="smoke_test",
-            endpoint_name=self.endpoint_name,
-            endpoint_config_name=deployed["endpoint_config_name"],
+            deployment=deployed,
             records=RECORDS,
             label_column=label,
-            **REACHED,
+            **ON_WORKER,
         )
         run.of(test)
 
@@ -94,6 +103,15 @@ class Race:
         """Run these days at the same time; raise what one of them raised."""
         with runs_are(self.states), ThreadPoolExecutor(len(days)) as pool:
             list(pool.map(self.run, days))
+
+    def answers_as(self, day: int) -> bool:
+        """Ask the endpoint what the model of this day alone says, and look whether its data date says the same."""
+        just_below, just_above = threshold(day) - 0.005, threshold(day) + 0.005
+        body = f"length\n{just_below}\n{just_above}".encode()
+        runtime = self.account.cloud.client("sagemaker-runtime")
+        answer = runtime.invoke_endpoint(EndpointName=self.endpoint_name, Body=body, ContentType="text/csv")
+        labels = [each["label"] for each in json.loads(answer["Body"].read())["predictions"]]
+        return labels == ["short", "long"] and self.live_date() == f"{BEGIN + timedelta(days=day):%Y-%m-%d}"
 
     def live_date(self) -> str:
         """Return the date of the data of the model that serves."""
@@ -116,6 +134,11 @@ class Race:
         return ClaimHook(AwsConnection(aws_conn_id=None), self.endpoint_name)
 
 
+def threshold(day: int) -> float:
+    """Return where the model of a day begins to call things long: no two days' models answer alike."""
+    return 2 + day / 100
+
+
 @pytest.fixture
 def race(account: ClassifierAccount) -> Race:
     """An endpoint that nobody has deployed to."""
@@ -126,11 +149,26 @@ def test_of_ten_racing_runs_the_newest_is_live_at_the_end(race: Race) -> None:
     """None is overtaken between its deployment and its smoke test, and none is replaced by an older one."""
     days = random.sample(DAYS, len(DAYS))
     race.all_at_once(days)
-    assert sorted(race.proven + race.skipped) == list(DAYS), days
+    assert sorted([*race.proven, *race.skipped]) == list(DAYS), days
     assert race.proven == sorted(race.proven), days
     assert race.proven[-1] == NEWEST
-    assert race.live_date() == "2026-01-10"
+    assert race.answers_as(NEWEST)
     assert len(race.queue()) == 1, "the last claim"
+
+
+@pytest.mark.way_back_row("ten runs of a backfill race, and the newest model is bad")
+def test_of_ten_racing_runs_whose_newest_is_bad_the_next_one_is_live_at_the_end(race: Race) -> None:
+    """The bad one puts back what it replaced, whichever that was; those that were skipped tell the newer model."""
+    race.all_at_once([min(DAYS)])
+    race.bad = [NEWEST]
+    days = random.sample(DAYS[1:], len(DAYS) - 1)
+    race.all_at_once(days)
+    assert sorted([*race.proven, *race.skipped, *race.failed]) == list(DAYS), days
+    assert race.proven == sorted(race.proven), days
+    assert race.answers_as(NEWEST - 1), days
+    assert "accuracy 0.500" in race.failed[NEWEST]
+    assert "It was live before this deployment. It answers: " in race.failed[NEWEST]
+    assert all("2026-01-" in why for why in race.skipped.values())
 
 
 def test_of_ten_runs_that_wait_only_the_newest_deploys(race: Race) -> None:
@@ -153,6 +191,7 @@ def test_of_ten_runs_that_wait_only_the_newest_deploys(race: Race) -> None:
         racing.result()
     assert race.proven == [NEWEST]
     assert sorted(race.skipped) == list(DAYS)[:-1]
+    assert race.answers_as(NEWEST)
 
 
 def test_a_run_that_was_killed_holds_up_nobody(race: Race) -> None:
@@ -179,4 +218,4 @@ def test_a_run_that_was_killed_holds_up_nobody(race: Race) -> None:
         race.states["day-2"] = "failed"
         waiting.result()
     assert race.proven == [3]
-    assert race.live_date() == "2026-01-04"
+    assert race.answers_as(3)

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
-from sagemaker_byoc.errors import EndpointGoneError, EndpointRolledBackError, EndpointSupersededError
+from sagemaker_byoc.errors import EndpointGoneError, EndpointSupersededError
 from sagemaker_byoc.operators.endpoint_config import ListEndpointConfigsOperator
-from sagemaker_byoc.operators.restore import RestoreEndpointOperator
-from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
-from tests.support.classifier_account import REACHED, RECORDS, ClassifierAccount, create, smoke_test, wait
+from tests.support.classifier_account import ClassifierAccount, create, wait
 from tests.support.operator_cloud import CLASSIFIER, operator_cloud
 from tests.support.process_cloud import wait_until
+from tests.support.served_endpoint import (
+    ANOTHER,
+    GOOD,
+    LIVE_AGAIN,
+    SILENT,
+    WRONG,
+    Served,
+    fails,
+    restore,
+    served_endpoint,
+    smoke_test_of,
+)
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-GOOD, WRONG, SILENT = 5, 0, -1
-"""Thresholds of models that answer rightly, half wrongly, and not at all."""
-
-LIVE_AGAIN = r"(?s)Live now: {} \(InService\). It was live before this deployment. It answers: .*4 of 4 right"
 
 
 @pytest.fixture(scope="module")
@@ -38,72 +43,13 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierAcco
         yield ClassifierAccount(cloud)
 
 
-@dataclass
-class Served:
-    """An endpoint that serves a good model.
-
-    :param model: the model's name
-    :param config: the endpoint configuration's name
-    """
-
-    account: ClassifierAccount
-    name: str
-    model: str
-    config: str
-
-    def answers_rightly(self) -> bool:
-        """Ask the endpoint what only the good model knows."""
-        return bool(smoke_test(self.name, endpoint_config_name=self.config)["accuracy"] == 1.0)
-
-    def delete_all(self) -> None:
-        """Delete configuration and model, as somebody does who cleans up."""
-        self.account.sagemaker.delete_endpoint_config(EndpointConfigName=self.config)
-        self.account.sagemaker.delete_model(ModelName=self.model)
-
-    def delete_endpoint(self) -> None:
-        """Delete the endpoint, and wait until it is gone."""
-        self.account.sagemaker.delete_endpoint(EndpointName=self.name)
-        wait_until(lambda: self.name not in self._names(), f"{self.name} is gone")
-
-    def _names(self) -> list[str]:
-        found = self.account.sagemaker.list_endpoints(NameContains=self.name)["Endpoints"]
-        return [each["EndpointName"] for each in found]
-
-    def deploy(self, threshold: float, run: TaskRun | None = None, **environment: str) -> dict[str, Any]:
-        """Deploy another model, whoever has the endpoint to itself, and wait until it is live."""
-        deployed = create(self.name, self.account.model(threshold, **environment), run, exclusive=False)
-        wait(deployed)
-        return deployed
-
-
 @pytest.fixture
 def served(account: ClassifierAccount) -> Served:
     """An endpoint of its own for each test."""
-    name, model = account.name(), account.model(GOOD)
-    deployed = create(name, model)
-    wait(deployed)
-    return Served(account, name, model, deployed["endpoint_config_name"])
+    return served_endpoint(account)
 
 
-def smoke_test_of(deployed: dict[str, Any], **changes: Any) -> InvokeSmokeTestOperator:
-    """Make the smoke test of a deployment."""
-    settings = {"records": RECORDS, "label_column": "kind", "deployment": deployed, **REACHED, **changes}
-    return InvokeSmokeTestOperator(task_id="smoke_test", **settings)
-
-
-def restore(deployed: dict[str, Any] | None = None, **changes: Any) -> Any:
-    """Run the task that puts back what was live."""
-    settings = {"deployment": deployed, **REACHED, **changes}
-    return TaskRun().of(RestoreEndpointOperator(task_id="restore_endpoint", **settings))
-
-
-@contextmanager
-def fails(message: str) -> Iterator[pytest.ExceptionInfo[AirflowFailException]]:
-    """Expect a failure that no retry follows."""
-    with pytest.raises(AirflowFailException, match=message) as caught:
-        yield caught
-
-
+@pytest.mark.way_back_row("wrong answers")
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_wrong_answers_bring_the_old_model_back(served: Served, deferrable: bool) -> None:
     """With the report kept, and the restored model asked."""
@@ -117,23 +63,48 @@ def test_wrong_answers_bring_the_old_model_back(served: Served, deferrable: bool
     assert served.answers_rightly()
 
 
-def test_errors_of_the_container_bring_the_old_model_back(served: Served) -> None:
-    """It starts, is healthy, and answers 500."""
-    deployed = served.deploy(GOOD, BROKEN="yes")
+NO_ANSWERS: list[tuple[dict[str, str], str]] = [
+    ({"BROKEN": "yes"}, "status 500: out of order"),
+    ({"SECONDS": "0.3"}, "p95 latency .* above maximum_latency_ms 100"),
+    ({"GARBLED": "yes"}, "cannot be read as predictions"),
+    ({"DIES": "yes"}, "record 1: "),
+]
+
+
+@pytest.mark.way_back_row("errors, late or unreadable answers, a container that dies when it is asked")
+@pytest.mark.parametrize(("environment", "why"), NO_ANSWERS, ids=["error", "late", "unreadable", "dead"])
+def test_a_container_that_does_not_answer_brings_the_old_model_back(
+    served: Served, environment: dict[str, str], why: str
+) -> None:
+    """It starts, is healthy, and is InService; only who asks it finds out."""
+    deployed = served.deploy(GOOD, None, **environment)
     with fails(LIVE_AGAIN.format(served.config)) as caught:
-        TaskRun().of(smoke_test_of(deployed))
-    assert "status 500: out of order" in str(caught.value)
+        TaskRun().of(smoke_test_of(deployed, maximum_latency_ms=100))
+    assert re.search(why, str(caught.value))
     assert served.answers_rightly()
 
 
-def test_a_test_without_a_verdict_brings_the_old_model_back(served: Served) -> None:
+NO_VERDICT: list[tuple[dict[str, str], str]] = [
+    ({"records": "/no/such/file"}, "/no/such/file"),
+    ({"checker": "json:loads"}, "json:loads"),
+    ({"report_uri": "s3://no-such-bucket/report.json"}, "no-such-bucket"),
+]
+
+
+@pytest.mark.way_back_row(
+    "the test cannot come to a verdict: records that cannot be read, a checker that fails, a report that cannot be "
+    "written"
+)
+@pytest.mark.parametrize(("changes", "why"), NO_VERDICT, ids=["records", "checker", "report"])
+def test_a_test_without_a_verdict_brings_the_old_model_back(served: Served, changes: dict[str, str], why: str) -> None:
     """Nobody knows how good the new one is, and the next run would take it for its way back."""
-    deployed = served.deploy(GOOD + 0.5)
-    with fails(rf"(?s)no verdict: .*/no/such/file.*Live now: {served.config} \(InService\)"):
-        TaskRun().of(smoke_test_of(deployed, records="/no/such/file"))
+    deployed = served.deploy(ANOTHER)
+    with fails(rf"(?s)no verdict: .*{why}.*Live now: {served.config} \(InService\)"):
+        TaskRun().of(smoke_test_of(deployed, **changes))
     assert served.answers_rightly()
 
 
+@pytest.mark.way_back_row("the smoke test cannot put it back on any try, or a person marks the wait as failed")
 def test_what_the_test_could_not_put_back_is_put_back_behind_it(served: Served) -> None:
     """By the task that is the net; where the test has gone back itself it has nothing to do."""
     deployed = served.deploy(WRONG)
@@ -157,17 +128,9 @@ def test_what_never_became_live_is_nothing_to_go_back_to(served: Served) -> None
     assert (listed["live"], listed["before_live"]) == (None, served.config)
 
 
-def test_a_container_that_does_not_start_leaves_the_old_model(served: Served) -> None:
-    """AWS goes back by itself; the task behind the wait has nothing to do and says so."""
-    deployed = create(served.name, served.account.model(SILENT))
-    with fails(r"(?s)Variants concerned: AllTraffic.*a threshold below zero is no model") as caught:
-        wait(deployed)
-    assert isinstance(caught.value.__cause__, EndpointRolledBackError)
-    with pytest.raises(AirflowSkipException, match=f"serves {served.config} already"):
-        restore(deployed)
-    assert served.answers_rightly()
-
-
+@pytest.mark.way_back_row(
+    "the live config, its model, or that model's artifact, image or registry version was deleted before the update"
+)
 @pytest.mark.parametrize("deleted", ["config", "model", "artifact"])
 def test_what_could_not_be_put_back_is_not_replaced(served: Served, deleted: str) -> None:
     """The deployment is refused before anything changes; told to, it goes ahead."""
@@ -186,6 +149,9 @@ def test_what_could_not_be_put_back_is_not_replaced(served: Served, deleted: str
     assert create(served.name, model, require_way_back=False)["restore_point"] is None
 
 
+@pytest.mark.way_back_row(
+    "the live config, its model, or that model's artifact, image or registry version was deleted before the update"
+)
 def test_an_image_that_expired_is_no_way_back(account: ClassifierAccount) -> None:
     """The endpoint goes on with what it pulled once, and nobody could pull it again."""
     model = account.model(GOOD)
@@ -201,6 +167,9 @@ def test_an_image_that_expired_is_no_way_back(account: ClassifierAccount) -> Non
     assert Served(account, deployed["endpoint_name"], model, deployed["endpoint_config_name"]).answers_rightly()
 
 
+@pytest.mark.way_back_row(
+    "the live config, its model, or that model's artifact, image or registry version was deleted before the update"
+)
 @pytest.mark.parametrize("deleted", ["artifact", "image", "version"])
 def test_a_version_without_its_parts_is_no_way_back(account: ClassifierAccount, deleted: str) -> None:
     """The endpoint serves a model that names a version of the registry, and nothing else."""
@@ -235,6 +204,7 @@ def register(account: ClassifierAccount, group: str, container: dict[str, Any]) 
     return str(answer["ModelPackageArn"])
 
 
+@pytest.mark.way_back_row("the old config or its model is deleted after the update")
 def test_what_is_deleted_after_the_update_is_made_again(served: Served) -> None:
     """Configuration and model come back under their names, with their tags."""
     deployed = served.deploy(WRONG)
@@ -249,6 +219,7 @@ def test_what_is_deleted_after_the_update_is_made_again(served: Served) -> None:
     assert model["PrimaryContainer"] == deployed["restore_point"]["models"][0]["PrimaryContainer"]
 
 
+@pytest.mark.way_back_row("the old config or its model is deleted after the update")
 def test_a_model_alone_is_made_again(served: Served) -> None:
     """The configuration that names it is still there."""
     deployed = served.deploy(WRONG)
@@ -264,10 +235,11 @@ def test_the_restore_point_is_small(served: Served) -> None:
     assert len(json.dumps(deployed["restore_point"])) < 2000
 
 
+@pytest.mark.way_back_row("the endpoint is deleted before the test")
 @pytest.mark.parametrize("everything", [False, True], ids=["the endpoint", "all of it"])
 def test_an_endpoint_deleted_before_the_test_is_created_again(served: Served, everything: bool) -> None:
     """With the old model, whatever the new one was worth."""
-    deployed = served.deploy(GOOD)
+    deployed = served.deploy(ANOTHER)
     if everything:
         served.delete_all()
     served.delete_endpoint()
@@ -277,9 +249,10 @@ def test_an_endpoint_deleted_before_the_test_is_created_again(served: Served, ev
     assert served.answers_rightly()
 
 
+@pytest.mark.way_back_row("the endpoint ends Failed, or is deleted meanwhile")
 def test_an_endpoint_deleted_during_the_deployment_is_created_again(served: Served) -> None:
     """By the task behind the wait, which fails with the reason."""
-    deployed = served.deploy(GOOD)
+    deployed = served.deploy(ANOTHER)
     served.delete_endpoint()
     with fails("somebody deleted it") as caught:
         wait(deployed)
@@ -288,6 +261,7 @@ def test_an_endpoint_deleted_during_the_deployment_is_created_again(served: Serv
     assert served.answers_rightly()
 
 
+@pytest.mark.way_back_row("the endpoint ends Failed, or is deleted meanwhile")
 def test_a_failed_endpoint_is_replaced_by_what_served_before(served: Served) -> None:
     """Somebody deleted the endpoint and created it with the new model, which does not start."""
     deployed = create(served.name, served.account.model(SILENT))
@@ -302,15 +276,41 @@ def test_a_failed_endpoint_is_replaced_by_what_served_before(served: Served) -> 
     assert served.answers_rightly()
 
 
+KILLED_AFTER_THE_UPDATE = """\
+import os, signal, sys
+from botocore.client import BaseClient
+from tests.support.classifier_account import create
+
+call = BaseClient._make_api_call
+
+def killed_by_the_answer(client, operation, request):
+    answer = call(client, operation, request)
+    if operation == "UpdateEndpoint":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer
+
+BaseClient._make_api_call = killed_by_the_answer
+create(*sys.argv[1:])
+"""
+"""Deploys, and is killed as soon as AWS has taken the update: the task has not returned what it did."""
+
+
+@pytest.mark.way_back_row("a worker is killed between the update and the test, or while the old model is put back")
 def test_a_worker_killed_after_the_update_costs_no_way_back(served: Served) -> None:
-    """What it returned is lost; the next try learns from AWS what was live before, and the test goes on."""
-    run, model = TaskRun(), served.account.model(WRONG)
-    lost = create(served.name, model, run)
-    wait(lost)
+    """The next try learns from AWS what was live before, and the test goes on."""
+    model = served.account.model(WRONG)
+    command = [sys.executable, "-c", KILLED_AFTER_THE_UPDATE, served.name, model]
+    assert subprocess.run(command, env=_environment(), check=False).returncode == -signal.SIGKILL
+    assert served.target() != served.config
     again = create(served.name, model, TaskRun(try_number=2))
-    assert again == {**lost, "operation": "none"}
-    with fails(LIVE_AGAIN.format(served.config)):
+    assert (again["operation"], again["previous_endpoint_config_name"]) in [
+        ("adopt", served.config),
+        ("none", served.config),
+    ]
+    wait(again)
+    with fails(LIVE_AGAIN.format(served.config)) as caught:
         TaskRun().of(smoke_test_of(again))
+    assert "accuracy 0.500" in str(caught.value)
     assert served.answers_rightly()
 
 
@@ -328,7 +328,7 @@ def test_a_task_abandoned_in_the_middle_of_the_rollback_is_gone_on_with(served: 
 
 WORKER = """\
 import json, sys
-from tests.integration.sagemaker_byoc.test_restore import smoke_test_of
+from tests.support.served_endpoint import smoke_test_of
 from tests.support.task_run import TaskRun
 
 deployed = json.load(sys.stdin)
@@ -336,6 +336,7 @@ TaskRun().of(smoke_test_of(deployed, deferrable=False, poll_interval_seconds=60)
 """
 
 
+@pytest.mark.way_back_row("a worker is killed between the update and the test, or while the old model is put back")
 def test_a_killed_worker_is_gone_on_for(served: Served) -> None:
     """A process that waits for the rollback gets SIGKILL; another one ends the matter."""
     deployed = served.deploy(WRONG)
@@ -344,7 +345,7 @@ def test_a_killed_worker_is_gone_on_for(served: Served) -> None:
         assert worker.stdin is not None
         with worker.stdin as stdin:
             json.dump(deployed, stdin)
-        wait_until(lambda: _target(served) == served.config, "the rollback has begun", 60.0)
+        wait_until(lambda: served.target() == served.config, "the rollback has begun", 60.0)
     finally:
         worker.kill()
         worker.wait()
@@ -359,22 +360,20 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-def _target(served: Served) -> str:
-    described = served.account.sagemaker.describe_endpoint(EndpointName=served.name)
-    return str(described.get("PendingDeploymentSummary", described)["EndpointConfigName"])
-
-
+@pytest.mark.way_back_row("another run deploys meanwhile, without the queue")
 def test_a_later_deployment_is_left_alone(served: Served) -> None:
     """Neither the test nor the task behind the wait touches another run's model."""
     deployed = served.deploy(WRONG)
-    later = served.deploy(4.5, TaskRun(run_id="later"))
+    later = served.deploy(5.5, TaskRun(run_id="later"))
     with fails("another deployment"):
         TaskRun().of(smoke_test_of(deployed))
     with pytest.raises(AirflowSkipException, match="left alone"):
         restore(deployed)
-    assert _target(served) == later["endpoint_config_name"]
+    assert served.target() == later["endpoint_config_name"]
+    assert served.ask() == ["short", "short"]
 
 
+@pytest.mark.way_back_row("the first deployment of an endpoint fails its test")
 @pytest.mark.parametrize(("on_failure", "remains"), [("keep", True), ("delete", False)])
 def test_a_first_deployment_is_kept_or_deleted(account: ClassifierAccount, on_failure: str, remains: bool) -> None:
     """There is nothing to go back to."""
@@ -385,9 +384,10 @@ def test_a_first_deployment_is_kept_or_deleted(account: ClassifierAccount, on_fa
         TaskRun().of(smoke_test_of(deployed, on_failure=on_failure))
     endpoint = Served(account, name, "", deployed["endpoint_config_name"])
     if remains:
-        assert _target(endpoint) == deployed["endpoint_config_name"]
+        assert endpoint.target() == deployed["endpoint_config_name"]
+        assert endpoint.ask() == ["long", "long"]
     else:
-        wait_until(lambda: name not in endpoint._names(), f"{name} is gone")
+        wait_until(lambda: not endpoint.exists(), f"{name} is gone")
 
 
 def test_a_person_goes_back_by_the_list(served: Served) -> None:

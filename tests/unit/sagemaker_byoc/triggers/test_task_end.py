@@ -78,6 +78,12 @@ def result_of(trigger: BaseTrigger) -> Any:
     return pipe.xcoms["return_value"]
 
 
+def end_of(trigger: BaseTrigger) -> TriggerEvent:
+    """Return the event with which a trigger ends whose task still waits."""
+    with task_is("deferred"):
+        return fired(trigger)
+
+
 def test_a_completed_job_ends_its_task_in_the_triggerer(training: FakeTraining) -> None:
     """With the result that a worker would have returned."""
     training.goes_through("job", ("InProgress", "Training"), ("Completed", "Completed"))
@@ -97,7 +103,7 @@ def test_a_failed_job_ends_its_task_with_the_whole_story_in_the_log(
 ) -> None:
     """Airflow keeps no exception of such a task, so the log has to tell."""
     training.ends("job", "Failed", FailureReason="AlgorithmError: no label column")
-    assert isinstance(fired(for_job(ends_task_on=BOTH)), TaskFailedEvent)
+    assert isinstance(end_of(for_job(ends_task_on=BOTH)), TaskFailedEvent)
     told = capsys.readouterr().out
     for part in ("AlgorithmError: no label column", "console.aws.amazon.com", "clear the task that created it"):
         assert part in told
@@ -109,8 +115,18 @@ def test_a_rolled_back_endpoint_ends_its_task_with_the_reason_in_the_log(
     """In service is not enough."""
     aws.on("DescribeLogStreams", {"logStreams": []})
     FakeEndpoint(aws).goes_through(("Updating", "old"), ("InService", "old"), reason="ping failed")
-    assert isinstance(fired(for_endpoint(ends_task_on=BOTH)), TaskFailedEvent)
+    assert isinstance(end_of(for_endpoint(ends_task_on=BOTH)), TaskFailedEvent)
     assert "ping failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("end", ["Completed", "Failed"])
+def test_a_task_that_a_person_ended_is_not_ended_again(training: FakeTraining, end: str) -> None:
+    """Airflow may have given the trigger's number to another task by now, which a worker then looks after."""
+    training.ends("job", end)
+    with task_is("failed") as pipe:
+        event = fired(for_job(ends_task_on=BOTH))
+    assert type(event) is TriggerEvent
+    assert "return_value" not in pipe.xcoms
 
 
 def test_a_failure_that_is_to_happen_on_a_worker_is_handed_over(training: FakeTraining) -> None:
@@ -126,7 +142,7 @@ def test_a_wait_that_breaks_off_fails_its_task_and_says_that_the_job_may_run_on(
 ) -> None:
     """No further look would succeed."""
     aws.on("DescribeTrainingJob", AwsSays("AccessDeniedException", "not authorized"))
-    assert isinstance(fired(for_job(ends_task_on=BOTH)), TaskFailedEvent)
+    assert isinstance(end_of(for_job(ends_task_on=BOTH)), TaskFailedEvent)
     assert "broke off, the job itself may still run: " in capsys.readouterr().out
 
 
