@@ -62,14 +62,17 @@ class Triggerer:
         self._new.append(RunTrigger(id=1, classpath=classpath, encrypted_kwargs=json.dumps(parameters)))
 
     def wait_until(self, condition: Callable[[], Any], what: str) -> None:
-        """Return when something is so; fail at once when the runner has ended or a trigger failed."""
+        """Return once something was so, however shortly; fail at once when the runner has ended or a trigger failed."""
+        was_so = False
 
         def is_over() -> bool:
-            return bool(condition() or self.failures or self.process.poll() is not None)
+            nonlocal was_so
+            was_so = bool(condition())
+            return was_so or bool(self.failures) or self.process.poll() is not None
 
         wait_until(is_over, what, 60.0)
         assert not self.failures, self.failures
-        assert condition(), f"{what} never was: {self.output.read_text()}"
+        assert was_so, f"{what} never was: {self.output.read_text()}"
 
     def serve(self) -> None:
         """Answer the runner until it ends; it ends when no answers come any more."""
