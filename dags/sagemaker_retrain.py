@@ -19,8 +19,8 @@ behind the endpoint, and asks the endpoint questions whose answers are known.
 | `smoke_test` | compares answers with labels, reports beside the artifact, puts the earlier model back if need be | |
 | `shift_traffic` | gives a candidate the traffic step by step; does nothing after a direct deployment | |
 | `approve_model` | approves the model in the registry, now that it was proven | |
-| `reject_model` | runs only if the deployment, its test or the shift failed: rejects the version | |
 | `restore_endpoint` | if `wait_for_endpoint` or `smoke_test` failed: brings back what the endpoint served before | |
+| `reject_model` | if the deployment, its test or the shift failed: rejects the version, unless it serves still | |
 
 **Schedule**: daily, on the data of the day before. **Manual trigger**: the form takes any partition. **Backfill**: each
 run trains on the partition of its own day, and as many at once as you like: at the endpoint they queue up, newest data
@@ -41,8 +41,8 @@ and back at the first sign of failures.
 **Failures**: a training job that failed or was stopped fails `wait_for_training` for good, with the reason; clear
 `create_training_job` to train again. Faults of the platform are retried by SageMaker within the job. A deployment whose
 earlier model could not be put back is refused. Whatever goes wrong after that, the earlier model serves in the end, and
-the failed task says what is live; only a shift of traffic that breaks off, by a person or for want of a permission,
-leaves the traffic where it is; `sagemaker_restore` goes back by hand.
+the failed task says what is live. Only a person who stops a shift of traffic, or a permission without which the way
+back cannot be taken either, leaves the traffic where it is; `sagemaker_restore` goes back by hand.
 
 **Settings** are in the Airflow Variable `sagemaker_retrain`, a JSON object with `region_name`, `bucket`, `data_prefix`,
 `smoke_test_records`, `label_column`, `role_arn`, `repository`, `codebuild_project`, `endpoint_name` and, if there is a
@@ -148,10 +148,11 @@ def skip_unless_deployment_failed(context: Context) -> None:
 
 
 def skip_unless_not_proven(context: Context) -> None:
-    """End the task that rejects the model where another task failed than those that were to prove it.
+    """End the task that rejects the model where none of those failed that were to prove it.
 
-    Its trigger rule also lets it run when an earlier task failed. A deployment that was overtaken by another, or ended
-    by a person, proved nothing either; clearing and passing it approves the model.
+    Its trigger rule lets it run whatever has happened: it has to come after the way back, since a version that serves
+    is not rejected. A deployment that was ended by a person proved nothing either; clearing and passing it approves the
+    model.
     """
     if not has_failed(context, "wait_for_endpoint", "smoke_test", "shift_traffic"):
         raise AirflowSkipException("no deployment of this run failed: the version stays as it is")
@@ -467,9 +468,10 @@ with DAG(
 
     reject_model = RejectModelOperator(
         task_id="reject_model",
-        trigger_rule="one_failed",
+        trigger_rule="all_done",
         pre_execute=skip_unless_not_proven,
         model_package=MODEL_PACKAGE,
+        deployment=create_endpoint.output,
     )
 
     restore_endpoint = RestoreEndpointOperator(
@@ -494,7 +496,7 @@ with DAG(
     )
 
     smoke_test >> shift_traffic >> approve_model
-    [wait_for_endpoint, smoke_test, shift_traffic] >> reject_model
 
     # The test brings the earlier model back itself; behind it this is for what kept it from that, such as a busy AWS.
     smoke_test >> restore_endpoint
+    [wait_for_endpoint, smoke_test, shift_traffic, restore_endpoint] >> reject_model

@@ -108,11 +108,23 @@ class Candidate:
 
         :raises RequestError: one of them is no variant of the candidate
         """
+        self._check(asked)
+        return [self.variants.get(name, name) for name in asked] or list(self.variants.values())
+
+    def final_targets(self, asked: Sequence[str]) -> list[str]:
+        """Return the variants to ask in the final configuration; none where nobody has named any.
+
+        :raises RequestError: one of them is no variant of the candidate
+        """
+        self._check(asked)
+        final = {beside: name for name, beside in self.variants.items()}
+        return [name if name in self.variants else final[name] for name in asked]
+
+    def _check(self, asked: Sequence[str]) -> None:
         names = list(self.variants.values())
         for name in asked:
             if name not in self.variants and name not in names:
                 raise RequestError("target_variants", name, f"a variant of the candidate: {', '.join(names)}")
-        return [self.variants.get(name, name) for name in asked] or names
 
 
 def read_strategy(given: Any) -> str:

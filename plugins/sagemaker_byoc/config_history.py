@@ -24,6 +24,7 @@ __all__ = [
     "FAILED",
     "MODEL_PACKAGE",
     "PASSED",
+    "PROMOTION",
     "REPLACED",
     "SMOKE_TEST",
     "KnownConfig",
@@ -52,6 +53,9 @@ SMOKE_TEST = "smoke_test"
 One that AWS could not make live has failed without a test.
 """
 PASSED, FAILED = "passed", "failed"
+PROMOTION = "promotion"
+"""Tag of a combined configuration: ``begun`` once the endpoint was told to give its candidate what it will have to
+itself."""
 
 
 @dataclass(frozen=True)

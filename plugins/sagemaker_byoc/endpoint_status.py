@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from sagemaker_byoc.candidate import Candidate
 from sagemaker_byoc.errors import RequestError
 
 __all__ = ["LOG_GROUP", "DeploymentGoal", "EndpointLook", "Settled", "Verdict", "explain", "judge"]
@@ -100,42 +101,59 @@ class DeploymentGoal:
 
     :param config_name: the endpoint configuration that must be live
     :param previous_config_name: what was live before; None when that is unknown or there was nothing
+    :param promoted_config_name: what a candidate has to itself in the end, which will do as well: a wait that is begun
+        anew after that finds it
     """
 
     endpoint_name: str
     config_name: str
     previous_config_name: str | None = None
+    promoted_config_name: str | None = None
 
     @classmethod
-    def of(cls, endpoint: Any, config_name: str | None, previous_config_name: str | None) -> DeploymentGoal:
+    def of(
+        cls,
+        endpoint: Any,
+        config_name: str | None,
+        previous_config_name: str | None,
+        promoted_config_name: str | None = None,
+    ) -> DeploymentGoal:
         """Bring both ways of naming it to one: a name with its configurations, or what CreateEndpointOperator returns.
 
-        :param endpoint: name, or mapping with ``endpoint_name``, ``endpoint_config_name`` and
-            ``previous_endpoint_config_name``, of which the last two are overruled by the other parameters
+        :param endpoint: name, or mapping with ``endpoint_name``, ``endpoint_config_name``,
+            ``previous_endpoint_config_name`` and ``candidate``, of which the last three are overruled by the other
+            parameters; a candidate counts only where the configuration is the mapping's own
         :raises RequestError: one of the first two is missing
         """
         given = endpoint if isinstance(endpoint, Mapping) else {"endpoint_name": endpoint}
         name = given.get("endpoint_name")
+        candidate = Candidate.of(given.get("candidate")) if not config_name else None
         config_name = config_name or given.get("endpoint_config_name")
         if not isinstance(name, str) or not name:
             raise RequestError("endpoint", endpoint, "the result of create_endpoint, or the endpoint's name")
         if not config_name:
             remedy = "Without it, an update that was rolled back would pass for success."
             raise RequestError("endpoint_config_name", None, "the configuration that must be live", remedy)
-        return cls(name, config_name, previous_config_name or given.get("previous_endpoint_config_name") or None)
+        previous = previous_config_name or given.get("previous_endpoint_config_name") or None
+        return cls(name, config_name, previous, promoted_config_name or (candidate.final_name if candidate else None))
+
+    @property
+    def config_names(self) -> tuple[str, ...]:
+        """Return the configurations of which one must be live."""
+        return (self.config_name, *([self.promoted_config_name] if self.promoted_config_name else []))
 
 
 class Settled:
     """Says of one look after the other whether the wait is over.
 
-    It is as soon as the expected configuration is live. Another end has to be seen twice in a row, since AWS may
+    It is as soon as an expected configuration is live. Another end has to be seen twice in a row, since AWS may
     answer with the state from before an update that it accepted a moment ago.
 
-    :param expected_config: None takes every end at the first sight of it
+    :param expected_configs: none takes every end at the first sight of it
     """
 
-    def __init__(self, expected_config: str | None) -> None:
-        self._expected_config = expected_config
+    def __init__(self, *expected_configs: str) -> None:
+        self._expected_configs = expected_configs
         self._last: EndpointLook | None = EndpointLook("", "")
 
     def __call__(self, look: EndpointLook | None) -> bool:
@@ -143,7 +161,7 @@ class Settled:
         last, self._last = self._last, look
         if look is not None and look.changing:
             return False
-        if self._expected_config is None or (look is not None and look.live_config == self._expected_config):
+        if not self._expected_configs or (look is not None and look.live_config in self._expected_configs):
             return True
         return look == last
 
@@ -159,7 +177,7 @@ def judge(look: EndpointLook | None, goal: DeploymentGoal) -> Verdict:
         return Verdict.WAITING
     if look.status != "InService":
         return Verdict.FAILED
-    if look.live_config == goal.config_name:
+    if look.live_config in goal.config_names:
         return Verdict.LIVE
     return Verdict.ROLLED_BACK if look.live_config == goal.previous_config_name else Verdict.SUPERSEDED
 

@@ -23,7 +23,7 @@
     ├── LeftoverError                something that may go could not be deleted: the next run finds it
     ├── ProofError                   a model that was deployed has not proven itself
     │   ├── SmokeTestError               the endpoint does not answer, or not well enough
-    │   └── TrafficShiftError            the candidate missed a limit under traffic, and has lost it
+    │   └── TrafficShiftError            the candidate was not given the endpoint, and has lost its traffic
     └── CheckerError                 the smoke test's own checker failed, which says nothing about the endpoint
 
 Owns the texts' form, not the facts in them. Knows neither Airflow nor boto3. Every error survives pickling,
@@ -201,7 +201,7 @@ class SmokeTestError(ProofError):
 
 
 class TrafficShiftError(ProofError):
-    """The candidate failed too many requests, or was too slow, when clients asked it."""
+    """The candidate failed too many requests or was too slow, or nobody could watch it or give it the endpoint."""
 
 
 class CheckerError(SageMakerByocError):

@@ -40,12 +40,14 @@ class RestoreGoal:
 
     :param replaced_config: the configuration that may be taken away for it; None for whichever is live
     :param retain: members of UpdateEndpoint by which variants keep their size, for an endpoint that is in service
+    :param promoted_config: another one that may be taken away: what a candidate gets to itself in the end
     """
 
     endpoint_name: str
     config_name: str
     replaced_config: str | None = None
     retain: Mapping[str, Any] = field(default_factory=dict)
+    promoted_config: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields, so that a task can carry them through a wait."""
@@ -53,7 +55,8 @@ class RestoreGoal:
 
     def covers(self, config_name: str | None) -> bool:
         """Say whether a configuration is one that this restoration is about, and not a later deployment's."""
-        return self.replaced_config is None or config_name in (None, self.config_name, self.replaced_config)
+        own = (None, self.config_name, self.replaced_config, self.promoted_config)
+        return self.replaced_config is None or config_name in own
 
 
 def next_restore_step(look: EndpointLook | None, goal: RestoreGoal, *, sent: bool = False) -> RestoreStep:
@@ -145,4 +148,16 @@ class Deployed:
         """Return what to restore when the deployment turns out bad; None when nothing was live before."""
         if self.previous_config is None:
             return None
-        return RestoreGoal(self.endpoint_name, self.previous_config, self.config_name, self.retain)
+        return RestoreGoal(
+            self.endpoint_name, self.previous_config, self.config_name, self.retain, self.promoted_config
+        )
+
+    @property
+    def promoted_config(self) -> str | None:
+        """Return the configuration that the candidate gets to itself in the end; None without a candidate."""
+        return self.candidate.final_name if self.candidate else None
+
+    @property
+    def is_promoted(self) -> bool:
+        """Say whether this speaks of the candidate's own configuration, and no longer of the combined one."""
+        return self.config_name == self.promoted_config

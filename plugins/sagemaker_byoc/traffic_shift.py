@@ -7,7 +7,7 @@ on wherever an earlier one ended. Owns these decisions and makes no call. Knows 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from sagemaker_byoc.endpoint_status import EndpointLook
 
-__all__ = ["Measured", "ShiftStep", "Tolerance", "TrafficLook", "TrafficPlan", "next_shift_step", "read_steps"]
+__all__ = [
+    "Measured",
+    "ShiftStep",
+    "Tolerance",
+    "TrafficLook",
+    "TrafficPlan",
+    "next_shift_step",
+    "read_steps",
+    "share_of",
+]
 
 _CLOSE = 0.05
 """In percent; AWS keeps weights as 32-bit numbers."""
@@ -78,9 +87,7 @@ class TrafficPlan:
 
     def share(self, look: TrafficLook) -> float:
         """Return the percentage of the traffic that the candidate gets."""
-        total = sum(weight for weight, _ in look.variants.values())
-        mine = sum(weight for name, (weight, _) in look.variants.items() if name in self.candidate)
-        return 100.0 * mine / total if total else 0.0
+        return share_of(self.candidate, look.variants)
 
     def shift(self, percent: float) -> list[dict[str, Any]]:
         """Return the weights that give the candidate a share, as AWS takes them."""
@@ -93,6 +100,16 @@ class TrafficPlan:
     def number(self, share: float) -> int:
         """Return how many steps a share has reached; 0 before the first."""
         return sum(share >= step - _CLOSE for step in self.steps)
+
+
+def share_of(names: Container[str], variants: Mapping[str, tuple[float, int]]) -> float:
+    """Return the percentage of an endpoint's traffic that some of its variants get.
+
+    :param variants: weight and number of instances by name
+    """
+    total = sum(weight for weight, _ in variants.values())
+    mine = sum(weight for name, (weight, _) in variants.items() if name in names)
+    return 100.0 * mine / total if total else 0.0
 
 
 def next_shift_step(look: TrafficLook | None, plan: TrafficPlan, *, enough: bool = True) -> ShiftStep:

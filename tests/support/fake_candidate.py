@@ -15,13 +15,17 @@ _THEN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class FakeCandidate:
-    """The endpoint ``iris`` with the configuration ``old``: each look at it takes ten seconds, changes take one look.
+    """The endpoint ``iris`` with the configuration ``old``: each look at it takes ten seconds, changes are quick.
 
     :ivar live: the configuration that it serves; None when it is gone
     :ivar configs: variants by the name of their configuration
     :ivar tags: of all configurations, by key
     :ivar metrics: sums that CloudWatch tells of a metric, by the weight that the candidate has in percent
-    :ivar takes_updates: False lets AWS take each update to another configuration back
+    :ivar refuses: configurations to which AWS takes an update back
+    :ivar late: so many looks after an update AWS answers with the state from before it
+    :ivar update_looks: so many looks see an update under way
+    :ivar heals: an update brings an endpoint that does not serve into service
+    :ivar tagged: the configurations that AddTags was told, in order
     """
 
     def __init__(self, aws: FakeAws) -> None:
@@ -33,8 +37,13 @@ class FakeCandidate:
         self.weights: dict[str, float] = {"AllTraffic": 1.0}
         self.tags: dict[str, str] = {}
         self.metrics: dict[int, dict[str, float]] = {}
-        self.takes_updates = True
+        self.refuses: set[str] = set()
+        self.late = 0
+        self.update_looks = 1
+        self.heals = False
+        self.tagged: list[str] = []
         self._pending: str | None = None
+        self._unseen = self._looks_left = 0
         self._modified = aws.date = _THEN
         for operation in ("DescribeEndpoint", "UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"):
             aws.on(operation, getattr(self, f"_{operation}"))
@@ -45,7 +54,7 @@ class FakeCandidate:
 
     def serves(self, config: str | None, weights: dict[str, float] | None = None) -> None:
         """Put the endpoint into a state."""
-        self.live, self.weights = config, weights or {"AllTraffic": 1.0}
+        self.live, self.weights = config, dict(weights or {"AllTraffic": 1.0})
 
     @property
     def share(self) -> int:
@@ -58,11 +67,13 @@ class FakeCandidate:
         self._aws.date += timedelta(seconds=10)
         if self.live is None:
             raise AwsSays("ValidationException", f'Could not find endpoint "{_ARN}".')
+        pending = self._pending if not self._unseen else None
+        self._unseen = max(0, self._unseen - 1)
         answer = {
             "EndpointName": "iris",
             "EndpointArn": _ARN,
             "EndpointConfigName": self.live,
-            "EndpointStatus": "Updating" if self._pending else self.status,
+            "EndpointStatus": "Updating" if pending else self.status,
             "CreationTime": _THEN,
             "LastModifiedTime": self._modified,
             "ProductionVariants": [
@@ -70,19 +81,23 @@ class FakeCandidate:
                 for name, weight in self.weights.items()
             ],
         }
-        if self._pending:
-            answer["PendingDeploymentSummary"] = {"EndpointConfigName": self._pending}
-            self._settle(self._pending)
+        if pending:
+            answer["PendingDeploymentSummary"] = {"EndpointConfigName": pending}
+            self._looks_left -= 1
+            if not self._looks_left:
+                self._settle(pending)
         return answer
 
     def _settle(self, config: str) -> None:
         self._pending, self._modified = None, self._aws.date or _THEN
-        if self.takes_updates:
+        if self.heals:
+            self.status = "InService"
+        if config not in self.refuses:
             variants = self.configs.get(config, [{"VariantName": "AllTraffic"}])
             self.serves(config, {each["VariantName"]: each.get("InitialVariantWeight", 1.0) for each in variants})
 
     def _UpdateEndpoint(self, **request: Any) -> dict[str, Any]:  # noqa: N802 - AWS's name
-        self._pending = request["EndpointConfigName"]
+        self._pending, self._unseen, self._looks_left = request["EndpointConfigName"], self.late, self.update_looks
         return {"EndpointArn": _ARN}
 
     def _UpdateEndpointWeightsAndCapacities(self, **request: Any) -> dict[str, Any]:  # noqa: N802 - AWS's name
@@ -99,11 +114,13 @@ class FakeCandidate:
         name = request["EndpointConfigName"]
         if name not in self.configs:
             raise AwsSays("ValidationException", 'Could not find endpoint configuration "arn:…".')
-        facts = {"EndpointConfigName": name, "EndpointConfigArn": CONFIG_ARN, "CreationTime": _THEN}
+        arn = f"{CONFIG_ARN.rpartition('/')[0]}/{name}"
+        facts = {"EndpointConfigName": name, "EndpointConfigArn": arn, "CreationTime": _THEN}
         return {**facts, "ProductionVariants": self.configs[name], **self.members}
 
     def _AddTags(self, **request: Any) -> dict[str, Any]:  # noqa: N802 - AWS's name
         self.tags |= {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        self.tagged.append(request["ResourceArn"].rpartition("/")[2])
         return {"Tags": request["Tags"]}
 
     def _ListTags(self, **_: Any) -> dict[str, Any]:  # noqa: N802 - AWS's name

@@ -45,7 +45,7 @@ def test_the_earlier_model_is_brought_back_behind_the_wait_and_the_test() -> Non
     assert restore.upstream_task_ids >= {"wait_for_endpoint", "smoke_test"}
     assert restore.trigger_rule == "one_failed"
     assert smoke_test.downstream_task_ids == {"shift_traffic", "reject_model", "restore_endpoint"}
-    assert not restore.downstream_task_ids
+    assert restore.downstream_task_ids == {"reject_model"}
     assert restore.deployment == smoke_test.deployment == dag.get_task("create_endpoint").output
 
 
@@ -110,12 +110,13 @@ def test_the_form_of_the_clean_up_reaches_the_task() -> None:
 
 
 def test_a_model_that_was_not_proven_is_rejected() -> None:
-    """Behind each task that was to prove it."""
+    """Behind each task that was to prove it, and behind the way back: what serves still is not rejected."""
     dag = load("sagemaker_retrain").dag
     reject = dag.get_task("reject_model")
-    assert reject.trigger_rule == "one_failed"
-    assert reject.upstream_task_ids == {"wait_for_endpoint", "smoke_test", "shift_traffic"}
+    assert reject.trigger_rule == "all_done"
+    assert reject.upstream_task_ids >= {"wait_for_endpoint", "smoke_test", "shift_traffic", "restore_endpoint"}
     assert not reject.downstream_task_ids
+    assert reject.deployment == dag.get_task("create_endpoint").output
 
 
 @pytest.mark.parametrize("failed", ["wait_for_endpoint", "smoke_test", "shift_traffic"])

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.candidate import CANDIDATE_FOR, candidate_of, combined_config
-from sagemaker_byoc.config_history import CANDIDATE_PACKAGE, ENDPOINT, MODEL_PACKAGE
+from sagemaker_byoc.config_history import CANDIDATE_PACKAGE, ENDPOINT, MODEL_PACKAGE, PROMOTION
 from sagemaker_byoc.errors import NoWayBackError
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
@@ -59,12 +59,14 @@ def _combined(plan: DeploymentPlan, config: Mapping[str, Any]) -> DeploymentPlan
     name = config["EndpointConfigName"]
     keys = {MODEL_PACKAGE: CANDIDATE_PACKAGE}
     tags = [{**tag, "Key": keys.get(tag["Key"], tag["Key"])} for tag in plan.config["Tags"] if tag["Key"] != ENDPOINT]
+    facts = {CANDIDATE_FOR: plan.config_name, PROMOTION: ""}
     kept = {
         key: value for key, value in plan.update.items() if "RetainedVariant" not in key and "AllVariant" not in key
     }
     return replace(
         plan,
-        config={**config, "Tags": [*tags, {"Key": CANDIDATE_FOR, "Value": plan.config_name}]},
+        # emptied, where the same two stood beside each other before
+        config={**config, "Tags": [*tags, *({"Key": key, "Value": value} for key, value in facts.items())]},
         update={**kept, "EndpointConfigName": name},
         candidate=candidate_of(config, plan.config, plan.update),
     )

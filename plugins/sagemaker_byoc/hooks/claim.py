@@ -86,9 +86,13 @@ class ClaimHook:
         with _explained():
             EndpointConfigHook(self._connection).ensure(contender.request(contender.ticket))
 
+    def leave(self, contender: Contender) -> None:
+        """Take the run's ticket down, if it is up; never fails. A claim stays."""
+        self._delete([contender.ticket])
+
     def give_up(self, contender: Contender) -> None:
         """Take the run's ticket down and give its claim back, whichever there is; never fails."""
-        self._delete([contender.ticket])
+        self.leave(contender)
         self.give_back(contender.key)
 
     def give_back(self, key: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_byoc.candidate import CANDIDATE_FOR
 from sagemaker_byoc.config_history import DATA_DATE, ENDPOINT, MODEL_PACKAGE, REPLACED, SMOKE_TEST
 from sagemaker_byoc.deployment import Step, data_date, fill_in_variants, is_older, next_step
 from sagemaker_byoc.errors import EndpointFailedError, NoWayBackError, RequestError
@@ -132,6 +133,7 @@ class Deployment:
         self._require_way_back = require_way_back
         self._beside = beside
         self._gate = gate
+        self._sent = False
 
     def newer_live_config(self, look: EndpointLook | None) -> str | None:
         """Return the live configuration's name and date, if its model was trained on later data than the plan's."""
@@ -139,6 +141,19 @@ class Deployment:
             return None
         live_date = self._configs.tags(str(look.live_config)).get(DATA_DATE)
         return f"{look.live_config} of {live_date}" if is_older(self._plan.data_date, live_date) else None
+
+    def has_begun(self) -> bool:
+        """Say whether the endpoint has, or is being given, what the plan deploys, alone or beside what was live.
+
+        What was sent a moment ago may not be seen yet, nor its answer have come.
+        """
+        if self._sent:
+            return True
+        look = self._hook.look(self._plan.endpoint_name)
+        target = look.target_config if look is not None else None
+        if target is None or target == self._plan.config_name:
+            return target is not None
+        return self._configs.tags(target).get(CANDIDATE_FOR) == self._plan.config_name
 
     def advance(self, look: EndpointLook | None) -> dict[str, Any] | None:
         """Do the next step.
@@ -204,11 +219,21 @@ class Deployment:
         """Send the step's requests; False when another run was faster."""
         if step is Step.CREATE:
             ensure_config(self._configs, plan.config, None)
-            return self._hook.create(plan.create)
+            return self._send(self._hook.create, plan.create)
         if step is Step.UPDATE:
             ensure_config(self._configs, plan.config, previous)
-            return self._hook.update(plan.update)
+            return self._send(self._hook.update, plan.update)
         return True
+
+    def _send(self, call: Callable[[Mapping[str, Any]], bool], request: Mapping[str, Any]) -> bool:
+        self._sent = True
+        try:
+            self._sent = call(request)
+        except Exception:
+            # no time limit that was over while AWS thought about it
+            self._sent = False
+            raise
+        return self._sent
 
     def _delete_failed(self, look: EndpointLook | None) -> None:
         name, status, reason = self._plan.endpoint_name, "gone", ""

@@ -99,10 +99,14 @@ class EndpointConfigHook:
         self._connection.client("sagemaker").add_tags(ResourceArn=config["EndpointConfigArn"], Tags=list(tags))
         return True
 
-    def note(self, config_name: str, verdict: str) -> None:
-        """Keep how a test or a deployment ended as a tag of the configuration; a failure to do so is only logged."""
+    def note(self, config_name: str, verdict: str, *, also: Mapping[str, str] | None = None) -> None:
+        """Keep how a test or a deployment ended as a tag of the configuration; a failure to do so is only logged.
+
+        :param also: further tags, which are written by the same call
+        """
+        tags = {SMOKE_TEST: tag_value(verdict), **(also or {})}
         try:
-            self.tag(config_name, [{"Key": SMOKE_TEST, "Value": tag_value(verdict)}])
+            self.tag(config_name, [{"Key": key, "Value": value} for key, value in tags.items()])
         except Exception as error:  # noqa: BLE001 - the endpoint matters more than what is written about it
             log.warning("How it ended could not be noted on the configuration %s: %s", config_name, error)
 

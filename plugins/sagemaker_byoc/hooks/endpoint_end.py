@@ -55,15 +55,15 @@ def finish(
 
     :param look: at the end of the wait; None when the endpoint does not exist
     :param log_lines: how many of the containers' last lines a failure shows
-    :return: ``endpoint_name``, ``endpoint_config_name``
+    :return: ``endpoint_name``, ``endpoint_config_name``, which is the live one
     :raises EndpointRolledBackError: AWS put the previous configuration back
     :raises EndpointSupersededError: the endpoint serves a third one
     :raises EndpointFailedError: it does not serve what it should; subclasses tell why: out of service, AWS's own way
         back failed, it is gone
     """
     verdict = judge(look, goal)
-    if verdict is Verdict.LIVE:
-        return {"endpoint_name": goal.endpoint_name, "endpoint_config_name": goal.config_name}
+    if verdict is Verdict.LIVE and look is not None:
+        return {"endpoint_name": goal.endpoint_name, "endpoint_config_name": look.live_config}
     tested = _tested(connection, goal.config_name)
     if verdict is Verdict.ROLLED_BACK and tested == PASSED:
         # AWS goes back only from what is not live yet, so somebody else has put the earlier one there.

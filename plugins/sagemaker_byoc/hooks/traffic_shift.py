@@ -1,20 +1,22 @@
 """Moves the traffic of an endpoint to a candidate, step by step.
 
 Owns the doing of each step, the first look at what CloudWatch says, and the withdrawal of the traffic when that is too
-much. Every step begins with a look, so that another try goes on wherever an earlier one ended. Which step is next is
-decided in ``traffic_shift``; waiting between them is the caller's. Knows nothing of tasks, deferral or templates.
+much, or when nobody can go on. Every step begins with a look, so that another try goes on wherever an earlier one
+ended. Which step is next is decided in ``traffic_shift``; waiting between them is the caller's. Knows nothing of tasks,
+deferral or templates.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.config_history import FAILED, SMOKE_TEST
+from sagemaker_byoc.config_history import FAILED, PROMOTION, SMOKE_TEST
 from sagemaker_byoc.errors import (
     EndpointFailedError,
     EndpointGoneError,
     EndpointRolledBackError,
     EndpointSupersededError,
+    TrafficShiftError,
 )
 from sagemaker_byoc.hooks.deployment import ensure_config
 from sagemaker_byoc.hooks.endpoint import EndpointHook
@@ -32,10 +34,15 @@ if TYPE_CHECKING:
     from sagemaker_byoc.restoration import Deployed
     from sagemaker_byoc.traffic_shift import Tolerance, TrafficLook
 
-__all__ = ["BREACH", "TrafficShift"]
+__all__ = ["BREACH", "LOST", "TrafficShift"]
 
 BREACH = "breach"
 """The member of a shift's result that tells why the candidate has to go."""
+
+LOST = (EndpointGoneError, EndpointRolledBackError, EndpointSupersededError)
+"""Ends after which the endpoint has nothing of the candidate's, so that it is left alone."""
+
+_BEGUN = "begun"
 
 _FAILED = f"{FAILED}: traffic shift: "
 """Begin of the verdict on a combined configuration whose candidate missed a limit under traffic."""
@@ -55,8 +62,8 @@ class TrafficShift:
         tolerance: Tolerance,
         log: Logger,
         *,
-        steps: Sequence[float],
-        bake_seconds: float,
+        steps: Sequence[float] = (100.0,),
+        bake_seconds: float = 0.0,
     ) -> None:
         self._connection = connection
         self._hook = EndpointHook(connection)
@@ -84,17 +91,16 @@ class TrafficShift:
         return self._verdict()
 
     def _verdict(self) -> str:
-        verdict = self._configs.tags(self._plan.combined).get(SMOKE_TEST, "")
-        return f"An earlier try ended so: {verdict}" if verdict.startswith(_FAILED) else ""
+        return _told_earlier(self._configs.tags(self._plan.combined).get(SMOKE_TEST, ""))
 
     def advance(self) -> dict[str, Any] | None:
         """Look, and do the next step.
 
         :return: ``endpoint_name``, ``endpoint_config_name`` (the final one) and ``operation`` (``shift``), or
-            ``{"breach": why}`` when the candidate missed a limit and has no traffic any more; None when one has to call
-            again after a pause
+            ``{"breach": why}`` when the candidate missed a limit, or the endpoint did not take the final configuration,
+            and it has no traffic any more; None when one has to call again after a pause
         :raises EndpointGoneError: somebody deleted the endpoint
-        :raises EndpointRolledBackError: the endpoint does not take the final configuration, or serves the earlier one
+        :raises EndpointRolledBackError: the endpoint serves the earlier configuration
         :raises EndpointSupersededError: another deployment came
         :raises EndpointFailedError: it does not serve
         """
@@ -102,12 +108,16 @@ class TrafficShift:
         step, measured = next_shift_step(look, self._plan), Measured()
         if look is None or step is ShiftStep.LOST:
             raise self._loss(look)
+        if look.endpoint.pending_config == self._plan.final:
+            # by this wait, an earlier try, or the same wait in another triggerer
+            self._looks_since_promotion = 0
         if step in (ShiftStep.SHIFT, ShiftStep.BAKE, ShiftStep.PROMOTE):
+            if story := self._taken_back(look, step):
+                return self._withdraw(look, story)
             measured = self._measured(look)
             if story := self._objection(look, measured):
                 return self._withdraw(look, story)
             step = next_shift_step(look, self._plan, enough=self._tolerance.says_enough(measured))
-        self._check_promotion(look, step)
         if step is ShiftStep.DONE:
             return self._result()
         if step is ShiftStep.SHIFT:
@@ -115,6 +125,42 @@ class TrafficShift:
         elif step is ShiftStep.PROMOTE:
             self._promote(measured)
         return None
+
+    def break_off(self, why: str) -> dict[str, Any]:
+        """Take the traffic away from a candidate that nobody will watch any more, as far as AWS allows.
+
+        Nothing is done without a look that says whose endpoint it is by now.
+
+        :return: as ``advance`` does at the end: the shift may be through all the same
+        :raises TrafficShiftError: the endpoint is being given the final configuration, which the candidate has earned
+        """
+        name, story = self._deployed.endpoint_name, why
+        try:
+            look = self._hook.traffic(name)
+            step = next_shift_step(look, self._plan)
+            if look is not None and step in (ShiftStep.SHIFT, ShiftStep.BAKE, ShiftStep.PROMOTE):
+                story = self._noted(why)
+                self._take_away(look)
+        except Exception as error:  # noqa: BLE001 - the configuration may be put back all the same
+            self._log.warning("The traffic of the candidate on endpoint %s could not be taken away: %s", name, error)
+            return {BREACH: story}
+        if step is ShiftStep.DONE:
+            return self._result()
+        if look is not None and look.endpoint.pending_config == self._plan.final:
+            message = f"{why}\nEndpoint {name} is being given {self._plan.final}: clear this task to see it through."
+            raise TrafficShiftError(message)
+        return {BREACH: story}
+
+    def _noted(self, why: str) -> str:
+        """Return why the shift is over, after the verdict that there was already; note it where there was none."""
+        try:
+            verdict = self._verdict()
+        except Exception:  # noqa: BLE001 - the traffic matters more than what is known about it
+            verdict = ""
+        if verdict:
+            return f"{verdict}\n{why}"
+        self._note(why)
+        return why
 
     def _objection(self, look: TrafficLook, measured: Measured) -> str:
         """Return why the candidate must have no traffic; empty when nothing is against it.
@@ -148,33 +194,50 @@ class TrafficShift:
             self._log.info("%s gets %g%% of the traffic.", ", ".join(self._plan.candidate), percent)
 
     def _promote(self, measured: Measured) -> None:
-        """Give the candidate the endpoint; the earlier variants and their instances go."""
+        """Give the candidate the endpoint; the earlier variants and their instances go.
+
+        That it was told so is noted, since what AWS takes back looks as if it had never been.
+        """
+        tags = self._configs.tags(self._plan.combined)
+        if self._looks_since_promotion is not None or tags.get(PROMOTION) == _BEGUN:
+            # the looks that follow tell whether it is on its way or was taken back
+            self._looks_since_promotion = self._looks_since_promotion or 0
+            return
+        verdict = tags.get(SMOKE_TEST, "")
+        self._breach = _told_earlier(verdict)
+        if self._breach:
+            # by the same wait in another triggerer, which did not come to take the traffic away
+            return
         self._log.info("All of the traffic was the candidate's: %s.%s", measured, self._doubt(measured))
-        verdict = self._configs.tags(self._plan.combined).get(SMOKE_TEST, "")
         ensure_config(self._configs, self._candidate.final_config, self._deployed.previous_config, verdict)
         if self._hook.update(self._candidate.promotion):
             self._looks_since_promotion = 0
+            self._configs.note(self._plan.combined, verdict, also={PROMOTION: _BEGUN})
             self._log.info("The endpoint is being given %s.", self._plan.final)
 
     def _doubt(self, measured: Measured) -> str:
         return "" if self._tolerance.says_enough(measured) else " That is too little to judge by, and it goes on."
 
-    def _check_promotion(self, look: TrafficLook, step: ShiftStep) -> None:
-        """See that a promotion that AWS took back is not begun again for ever.
+    def _taken_back(self, look: TrafficLook, step: ShiftStep) -> str:
+        """Return that AWS took a promotion back; empty when it did not.
 
+        Two fleets would go on costing, with all of the traffic at a model that the registry does not know as proven.
         The combined configuration has to be seen twice, since AWS may answer with the state from before the update.
         """
         if self._looks_since_promotion is None or step not in (ShiftStep.BAKE, ShiftStep.PROMOTE):
-            return
+            return ""
         self._looks_since_promotion += 1
-        if self._looks_since_promotion > 1:
-            reason = look.endpoint.failure_reason or "no reason given"
-            message = (
-                f"The update of endpoint {self._deployed.endpoint_name} to {self._plan.final} failed, and AWS put "
-                f"{self._plan.combined} back, where the candidate has {self._plan.share(look):g}% of the traffic. AWS "
-                f"says: {reason} Clear this task to try again."
-            )
-            raise EndpointRolledBackError(message)
+        if self._looks_since_promotion == 1:
+            return ""
+        reason = look.endpoint.failure_reason or "no reason given"
+        story = (
+            f"The update of endpoint {self._deployed.endpoint_name} to {self._plan.final} failed, and AWS put "
+            f"{self._plan.combined} back, where the candidate had {self._plan.share(look):g}% of the traffic. AWS "
+            f"says: {reason}"
+        )
+        # It was made with the verdict of the smoke test, and never became live.
+        self._configs.note(self._plan.final, f"{_FAILED}{story}")
+        return story
 
     def _withdraw(self, look: TrafficLook, story: str) -> dict[str, Any] | None:
         """Take the traffic away from the candidate at once; None when the endpoint is too busy for that.
@@ -183,14 +246,21 @@ class TrafficShift:
         """
         if self._plan.share(look):
             self._note(story)
-            if not self._hook.shift(self._deployed.endpoint_name, self._plan.shift(0.0)):
+            if not self._take_away(look):
                 self._breach = story
                 return None
             self._log.error("%s The candidate gets no traffic any more.", story)
         return {BREACH: story}
 
+    def _take_away(self, look: TrafficLook) -> bool:
+        """Leave the candidate no traffic; False when the endpoint is too busy for that."""
+        if not self._plan.share(look):
+            return True
+        return self._hook.shift(self._deployed.endpoint_name, self._plan.shift(0.0))
+
     def _note(self, story: str) -> None:
-        self._configs.note(self._plan.combined, f"{_FAILED}{story}")
+        # From now on the verdict says enough; a person who has the candidate tested again means a new begin.
+        self._configs.note(self._plan.combined, f"{_FAILED}{story}", also={PROMOTION: ""})
 
     def _result(self) -> dict[str, Any]:
         name, config_name = self._deployed.endpoint_name, self._plan.final
@@ -210,3 +280,8 @@ class TrafficShift:
             return EndpointRolledBackError(message)
         message = f"Endpoint {name} serves {live} instead of {self._plan.combined}: another deployment came."
         return EndpointSupersededError(message)
+
+
+def _told_earlier(verdict: str) -> str:
+    """Return why the shift is over, if that is what was noted."""
+    return f"An earlier try ended so: {verdict}" if verdict.startswith(_FAILED) else ""

@@ -197,7 +197,7 @@ class CreateEndpointOperator(BaseOperator):
             if "claim_error" in event:
                 raise EndpointClaimError(event["claim_error"])
             if "error" in event:
-                self._give_up(context)
+                self._give_up(RunIdentity.of(context))
                 raise EndpointFailedError(event["error"])
         return self._deploy(context, deadline, event.get("claim", claim))
 
@@ -206,22 +206,14 @@ class CreateEndpointOperator(BaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
-            self._give_up(context)
+            self._give_up(RunIdentity.of(context))
             raise
 
     def _deploy(self, context: Context, deadline: float | None, claim: int | None = None) -> dict[str, Any]:
         with fail_fast():
             run = RunIdentity.of(context)
             plan, deploys_older = self._plan(run), as_flag(self.deploy_older, "deploy_older")
-            deployment = Deployment(
-                self._connection,
-                plan,
-                run,
-                replace_failed=self.replace_failed,
-                require_way_back=as_flag(self.require_way_back, "require_way_back", missing=True),
-                beside=read_strategy(self.strategy) == CANDIDATE,
-                gate=self._check_challenge,
-            )
+            deployment = self._deployment(run, plan)
             EndpointLink().push(context, endpoint_url(self._connection.region, self.endpoint_name))
             try:
                 return self._advance(
@@ -230,8 +222,19 @@ class CreateEndpointOperator(BaseOperator):
             except (Exception, AirflowTaskTimeout) as error:
                 # What passes is tried again, and the claim is kept for that.
                 if is_permanent(error) or isinstance(error, (AirflowSkipException, AirflowTaskTimeout)):
-                    self._give_up(context)
+                    self._give_up(run, deployment)
                 raise
+
+    def _deployment(self, run: RunIdentity, plan: DeploymentPlan) -> Deployment:
+        return Deployment(
+            self._connection,
+            plan,
+            run,
+            replace_failed=self.replace_failed,
+            require_way_back=as_flag(self.require_way_back, "require_way_back", missing=True),
+            beside=read_strategy(self.strategy) == CANDIDATE,
+            gate=self._check_challenge,
+        )
 
     def _advance(
         self,
@@ -322,11 +325,30 @@ class CreateEndpointOperator(BaseOperator):
     def _contender(self, run: RunIdentity, plan: DeploymentPlan) -> Contender:
         return Contender.of(plan.endpoint_name, holder_of(run), plan.config, plan.create["Tags"], plan.data_date)
 
-    def _give_up(self, context: Context) -> None:
-        """Leave the queue and give the endpoint back, where the task will not go on."""
-        if self.exclusive:
-            run = RunIdentity.of(context)
-            ClaimHook(self._connection, self.endpoint_name).give_up(self._contender(run, self._plan(run)))
+    def _give_up(self, run: RunIdentity, deployment: Deployment | None = None) -> None:
+        """Leave the queue where the task will not go on, and give the endpoint back unless it has an untested model.
+
+        :param deployment: None after a wait, before which nothing was sent
+        """
+        if not self.exclusive:
+            return
+        plan, hook = self._plan(run), ClaimHook(self._connection, self.endpoint_name)
+        contender = self._contender(run, plan)
+        if self._may_have_begun(deployment or self._deployment(run, plan)):
+            hook.leave(contender)
+        else:
+            hook.give_up(contender)
+
+    def _may_have_begun(self, deployment: Deployment) -> bool:
+        """Say whether the endpoint may have this run's model, which the next run must not take for its way back.
+
+        A time limit may be over just after AWS has taken the update.
+        """
+        try:
+            return deployment.has_begun()
+        except Exception as error:  # noqa: BLE001 - the end of the run gives it back, too
+            self.log.warning("Endpoint %s is kept until the run is over: %s", self.endpoint_name, error)
+            return True
 
     def _pause(self, deadline: float | None, claim: int | None) -> None:
         self.log.info("Endpoint %s is busy; waiting for it to settle.", self.endpoint_name)

@@ -15,6 +15,7 @@ from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.lineage import LineageHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
+from sagemaker_byoc.hooks.rejection import why_not_rejected
 from sagemaker_byoc.hooks.training_job import TrainingJobHook
 from sagemaker_byoc.hooks.training_job_end import result_of
 from sagemaker_byoc.lineage import Lineage
@@ -29,6 +30,7 @@ from sagemaker_byoc.model_package import (
     properties,
 )
 from sagemaker_byoc.request import as_mapping
+from sagemaker_byoc.restoration import Deployed
 from sagemaker_byoc.retry import fail_fast
 from sagemaker_byoc.run import PROJECT, RunIdentity
 
@@ -246,6 +248,7 @@ class _JudgeModelOperator(BaseOperator):
         with fail_fast():
             if self.model_package in (None, "", "None"):
                 raise AirflowSkipException("there is no model_package, so that the registry has nothing to be told")
+            self._skip_if_it_stays()
             run = RunIdentity.of(context)
             config = as_mapping(self.config or {}, "config")
             ours = {
@@ -261,6 +264,9 @@ class _JudgeModelOperator(BaseOperator):
             ModelPackageHook(connection).update(request)
             self.log.info("%s is %s.", request["ModelPackageArn"], self.APPROVAL_STATUS.lower())
             return {"model_package_arn": request["ModelPackageArn"], "approval_status": self.APPROVAL_STATUS}
+
+    def _skip_if_it_stays(self) -> None:
+        """End the task where the version is to stay as it is."""
 
 
 class ApproveModelOperator(_JudgeModelOperator):
@@ -291,10 +297,16 @@ class RejectModelOperator(_JudgeModelOperator):
     Put it behind what failed to prove the model, or took it away, with a trigger rule such as ``one_failed``. One that
     was approved before is rejected as well; ``ApproveModelOperator`` approves it again.
 
+    With ``deployment``, the task is skipped, and says why, where the version still answers clients, such as a candidate
+    that was promoted before its smoke test was cleared, or one that could not be taken away; and where another
+    deployment came before this one was judged.
+
     Returns ``{"model_package_arn", "approval_status"}``.
 
     :param model_package: the version, as ARN or as what ``RegisterModelOperator`` returned; empty, where there is no
         model registry, skips the task (templated)
+    :param deployment: the result of ``CreateEndpointOperator`` that put this version behind an endpoint, or its JSON;
+        None rejects whatever serves (templated)
     :param description: why; None names the run (templated)
     :param config: further members of the UpdateModelPackage request, such as ``ModelLifeCycle`` (templated)
     :param aws_conn_id: Airflow connection (templated)
@@ -305,3 +317,16 @@ class RejectModelOperator(_JudgeModelOperator):
 
     APPROVAL_STATUS = REJECTED
     DESCRIPTION = "not proven"
+
+    template_fields: Sequence[str] = (*_JudgeModelOperator.template_fields, "deployment")
+    template_fields_renderers = {"config": "json", "deployment": "json"}  # noqa: RUF012 - as Airflow declares it
+
+    def __init__(self, *, deployment: dict[str, Any] | str | XComArg | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.deployment = deployment
+
+    def _skip_if_it_stays(self) -> None:
+        deployed = Deployed.of(self.deployment)
+        why = why_not_rejected(AwsConnection.of(self), deployed) if deployed else ""
+        if why:
+            raise AirflowSkipException(f"The version stays as it is: {why}.")

@@ -152,6 +152,7 @@ class RestoreEndpointOperator(BaseOperator):
             require_text(config_name, "endpoint_config_name", allowed),
             deployed.config_name if deployed else None,
             deployed.retain if deployed else {},
+            deployed.promoted_config if deployed else None,
         )
         if point is not None and point.config_name != goal.config_name:
             raise RequestError(

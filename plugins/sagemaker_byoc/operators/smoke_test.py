@@ -16,6 +16,7 @@ from sagemaker_byoc.config_history import PASSED
 from sagemaker_byoc.errors import EndpointGoneError, EndpointSupersededError, RequestError, SmokeTestError
 from sagemaker_byoc.hooks.claim import held_until_tested
 from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.report import ReportFile
 from sagemaker_byoc.hooks.smoke_test import SmokeTest
 from sagemaker_byoc.limit import Limits, count, number
@@ -25,6 +26,7 @@ from sagemaker_byoc.request import as_flag, as_mapping, require_text
 from sagemaker_byoc.restoration import Deployed
 from sagemaker_byoc.retry import fail_fast, is_permanent
 from sagemaker_byoc.run import RunIdentity
+from sagemaker_byoc.triggers.watch import look_until_on_worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, XComArg
 
+    from sagemaker_byoc.candidate import Candidate
     from sagemaker_byoc.smoke_test import SmokeTestReport
 
 __all__ = ["InvokeSmokeTestOperator"]
@@ -64,7 +67,8 @@ class InvokeSmokeTestOperator(BaseOperator):
     ended is kept as the tag ``smoke_test`` of the configuration. ``execution_timeout`` does not cut off the wait for
     the rollback in the triggerer.
 
-    Of a deployment with ``strategy="candidate"`` only the candidate's variants are asked, which no client sees.
+    Of a deployment with ``strategy="candidate"`` only the candidate's variants are asked, which no client sees. A task
+    that is cleared after the candidate was promoted asks the endpoint that is all its own by then.
 
     :param endpoint_name: the endpoint; None is that of the deployment (templated)
     :param endpoint_config_name: the configuration whose model is tested (templated). The task fails if the endpoint
@@ -222,26 +226,32 @@ class InvokeSmokeTestOperator(BaseOperator):
         """Ask, report and judge; go back if that ends badly."""
         if self.only_check:
             return self._check()
-        with fail_fast(), self._held(context):
+        with fail_fast():
             deployed = self._deployed()
-            if deployed is None:
-                return self._ask_and_judge(context, None)
-            rollback, is_last_try = self._rollback(context, deployed), RunIdentity.of(context).is_last_try
-            if failure := rollback.interrupted():
-                rollback.fail(failure)
-            try:
+            with self._held(context, deployed):
+                return self._test(context, deployed) if deployed else self._ask_and_judge(context, None)
+
+    def _test(self, context: Context, deployed: Deployed) -> dict[str, Any]:
+        """Test a deployment, or go on with the way back that an earlier try began."""
+        rollback, data = self._rollback(context, deployed), {}
+        try:
+            deployed = self._as_it_stands(deployed)
+            rollback = self._rollback(context, deployed)
+            if not (failure := rollback.interrupted()):
                 data = self._ask_and_judge(context, deployed)
-            except EndpointSupersededError:
+        except EndpointSupersededError:
+            raise
+        except (Exception, AirflowTaskTimeout) as error:
+            # A model that nobody will test any more must not stay, whatever kept the test from its end.
+            if not (is_permanent(error) or RunIdentity.of(context).is_last_try):
                 raise
-            except (Exception, AirflowTaskTimeout) as error:
-                # A model that nobody will test any more must not stay, whatever kept the test from its end.
-                if not (is_permanent(error) or is_last_try):
-                    raise
-                failure = _failure(error)
-                rollback.note_failure(failure)
-                rollback.fail(failure)
-            rollback.note(PASSED)
-            return data
+            failure = _failure(error)
+            rollback.note_failure(failure)
+            rollback.fail(failure)
+        if failure:
+            rollback.fail(failure)
+        rollback.note(PASSED)
+        return data
 
     def _check(self) -> dict[str, int]:
         with fail_fast():
@@ -259,11 +269,13 @@ class InvokeSmokeTestOperator(BaseOperator):
         :param sent: what the endpoint was told before the wait
         :param failure: what the test found
         """
-        with fail_fast(), self._held(context):
-            if "error" in event:
-                message = f"{failure}\nThe wait for {goal['config_name']} to be live again broke off: {event['error']}"
-                raise SmokeTestError(message)
-            self._rollback(context, cast("Deployed", self._deployed())).fail(failure, sent=sent)
+        with fail_fast():
+            deployed = cast("Deployed", self._deployed())
+            with self._held(context, deployed):
+                if "error" in event:
+                    broke_off = f"The wait for {goal['config_name']} to be live again broke off: {event['error']}"
+                    raise SmokeTestError(f"{failure}\n{broke_off}")
+                self._rollback(context, deployed).fail(failure, sent=sent)
 
     def _deployed(self) -> Deployed | None:
         """Read what was deployed; the explicit parameters win."""
@@ -273,25 +285,41 @@ class InvokeSmokeTestOperator(BaseOperator):
         name = self.endpoint_name or deployed.endpoint_name
         return replace(deployed, endpoint_name=name, config_name=self._config_to_test(deployed) or "")
 
+    def _as_it_stands(self, deployed: Deployed) -> Deployed:
+        """Tell a candidate that was promoted since: it has a configuration to itself, which a cleared test means.
+
+        A configuration that somebody has named stays the one that is meant.
+        """
+        if deployed.candidate is None or self.endpoint_config_name is not None:
+            return deployed
+        hook, name, final = EndpointHook(self._connection), deployed.endpoint_name, deployed.candidate.final_name
+        look = hook.look(name)
+        if look is not None and look.pending_config == final:
+            look = look_until_on_worker(
+                lambda look: look is None or not look.changing,
+                lambda: hook.look(name),
+                interval_seconds=self.poll_interval_seconds,
+                log=self.log,
+            )
+        return replace(deployed, config_name=final) if look is not None and look.live_config == final else deployed
+
     def _ask_and_judge(self, context: Context, deployed: Deployed | None) -> dict[str, Any]:
         """Check everything that can be checked before the endpoint is asked; then ask it.
 
         :raises SmokeTestError: it is not good enough
         """
         file = ReportFile.at(self._connection, self.report_uri) if self.report_uri is not None else None
-        config_name = self._config_to_test(deployed)
+        config_name = deployed.config_name if deployed else self._config_to_test(None)
         test = self._smoke_test(deployed.endpoint_name if deployed else self.endpoint_name)
         if deployed is not None and deployed.candidate is not None:
-            # Never the live variants beside it: they are another model.
-            test = replace(test, target_variants=deployed.candidate.targets(test.target_variants), each_variant=False)
+            test = _aimed(test, deployed.candidate, is_promoted=deployed.is_promoted)
         prepared = test.prepare()
         push_endpoint(context, self._connection.region, test.endpoint_name)
         return self._judge(context, prepared.ask(config_name), config_name, file)
 
-    def _held(self, context: Context) -> AbstractContextManager[None]:
+    def _held(self, context: Context, deployed: Deployed | None) -> AbstractContextManager[None]:
         """Let the next run deploy once the model is proven or gone; a candidate that passes gets its traffic first."""
-        deployed = Deployed.of(self.deployment)
-        name = self.endpoint_name or (deployed.endpoint_name if deployed else None)
+        name = deployed.endpoint_name if deployed else self.endpoint_name
         goes_on = deployed is not None and deployed.candidate is not None
         run = RunIdentity.of(context)
         if run.map_index >= 0 or not self.gives_back:
@@ -406,6 +434,13 @@ def _failure(error: BaseException) -> str:
     if isinstance(error, (SmokeTestError, EndpointGoneError)):
         return str(error)
     return f"The test came to no verdict: {type(error).__name__}: {error}"
+
+
+def _aimed(test: SmokeTest, candidate: Candidate, *, is_promoted: bool) -> SmokeTest:
+    """Return the test of a candidate's variants: never of the live ones beside it, which are another model."""
+    if is_promoted:
+        return replace(test, target_variants=candidate.final_targets(test.target_variants))
+    return replace(test, target_variants=candidate.targets(test.target_variants), each_variant=False)
 
 
 def _variant_names(given: Any) -> list[str]:

@@ -10,21 +10,26 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import (
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+)
 
 from sagemaker_byoc.errors import EndpointFailedError, RequestError, TrafficShiftError
 from sagemaker_byoc.hooks.claim import held_until_tested
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.restore import LEFT, Restoration
-from sagemaker_byoc.hooks.traffic_shift import BREACH, TrafficShift
+from sagemaker_byoc.hooks.traffic_shift import BREACH, LOST, TrafficShift
 from sagemaker_byoc.limit import count, number
 from sagemaker_byoc.links import EndpointLink, LogLink, push_endpoint
 from sagemaker_byoc.operators.restore import restore
 from sagemaker_byoc.restoration import Deployed
 from sagemaker_byoc.retry import fail_fast, is_permanent
 from sagemaker_byoc.run import RunIdentity
-from sagemaker_byoc.traffic_shift import Tolerance, read_steps
+from sagemaker_byoc.traffic_shift import Tolerance, read_steps, share_of
 from sagemaker_byoc.triggers.traffic_shift import TrafficShiftTrigger
 from sagemaker_byoc.triggers.watch import look_until_on_worker
 
@@ -47,12 +52,15 @@ class ShiftTrafficOperator(BaseOperator):
     began. At the first limit that it misses, the traffic goes back to the live variants at once, then the endpoint gets
     its earlier configuration back, and then the task fails with the step, what was measured against which limit, and
     what is live. After the last step the endpoint is updated to the candidate alone, so that the earlier instances go,
-    and that is waited for. Either end lets the next run deploy that waits for the endpoint.
+    and that is waited for; if AWS takes that update back, so does the task with the rest. Either end lets the next run
+    deploy that waits for the endpoint.
 
     Everything is read off the endpoint, so that a retry, or a later clear, goes on wherever the endpoint is: a step
     that was reached is not taken again, its time counts from when its weights were set, and a way back that has begun
-    is gone on with. Whoever kills the task (marks it failed, clears it), or sets an ``execution_timeout`` that is over,
-    leaves the traffic where it is: clear the task to go on, or run ``sagemaker_restore`` to go back.
+    is gone on with. What cannot be gone on with goes back as well, as far as AWS allows: bad input, a permission that
+    is missing, and on the last try also what passes, such as a busy AWS or an ``execution_timeout`` that is over.
+    Whoever kills the task (marks it failed, clears it) leaves the traffic where it is: clear the task to go on, or run
+    ``sagemaker_restore`` to go back.
 
     With a deployment that replaced the live model there is nothing to do, and the task says so.
 
@@ -131,26 +139,41 @@ class ShiftTrafficOperator(BaseOperator):
             push_endpoint(context, self._connection.region, deployed.endpoint_name)
             if deployed.candidate is None:
                 return self._nothing_to_do(deployed)
-            settings = self._settings()
-            shift = self._shift(deployed, deployed.candidate, settings)
-            if failure := shift.interrupted():
-                self._go_back(context, deployed, failure)
-            if self.deferrable:
-                self._defer(deployed, settings)
-            result = look_until_on_worker(
-                lambda result: result is not None,
-                shift.advance,
-                interval_seconds=self.poll_interval_seconds,
-                log=self.log,
-            )
-            return self._end(context, deployed, cast("dict[str, Any]", result))
+            try:
+                result = self._advance(deployed, deployed.candidate)
+            except LOST:
+                raise
+            except (Exception, AirflowTaskTimeout) as error:
+                if not (is_permanent(error) or RunIdentity.of(context).is_last_try):
+                    raise
+                return self._break_off(context, deployed, f"{type(error).__name__}: {error}")
+            return self._end(context, deployed, result)
+
+    def _advance(self, deployed: Deployed, candidate: Candidate) -> dict[str, Any]:
+        """Return how the shift ends, if that is found out here."""
+        settings = self._settings()
+        shift = self._shift(deployed, candidate, settings)
+        if failure := shift.interrupted():
+            return {BREACH: failure}
+        if self.deferrable:
+            self._defer(deployed, settings)
+        result = look_until_on_worker(
+            lambda result: result is not None,
+            shift.advance,
+            interval_seconds=self.poll_interval_seconds,
+            log=self.log,
+        )
+        return cast("dict[str, Any]", result)
 
     def shift_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """End the task, or go back, as the trigger has seen it."""
         with fail_fast(), self._held(context):
-            if "error" in event:
+            deployed = self._deployed()
+            if event.get("lost"):
                 raise EndpointFailedError(event["error"])
-            return self._end(context, self._deployed(), event["result"])
+            if "error" in event:
+                return self._break_off(context, deployed, event["error"])
+            return self._end(context, deployed, event["result"])
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], goal: dict[str, Any], sent: str, failure: str
@@ -166,6 +189,16 @@ class ShiftTrafficOperator(BaseOperator):
                 message = f"{failure}\nThe wait for {goal['config_name']} to be live again broke off: {event['error']}"
                 raise TrafficShiftError(message)
             self._go_back(context, self._deployed(), failure, sent=sent)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Leave no traffic half-way when the last try's wait has taken too long, or its trigger has failed."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (TaskDeferralError, TaskDeferralTimeout) as error:
+            if not RunIdentity.of(context).is_last_try:
+                raise
+            with fail_fast(), self._held(context):
+                return self._break_off(context, self._deployed(), f"{type(error).__name__}: {error}")
 
     def _held(self, context: Context) -> AbstractContextManager[None]:
         """Let the next run deploy when the shift is over; a deployment without a candidate did so already."""
@@ -196,6 +229,14 @@ class ShiftTrafficOperator(BaseOperator):
         self.log.info("The deployment of %s to endpoint %s left no traffic to shift.", config_name, name)
         return {"endpoint_name": name, "endpoint_config_name": config_name, "operation": "none"}
 
+    def _break_off(self, context: Context, deployed: Deployed, error: str) -> dict[str, Any]:
+        """End the shift where nobody can go on: a model that nobody watches must not stay half-way.
+
+        :raises TrafficShiftError: unless the candidate has the endpoint already
+        """
+        shift = TrafficShift(self._connection, deployed, cast("Candidate", deployed.candidate), Tolerance(), self.log)
+        return self._end(context, deployed, shift.break_off(f"The shift of traffic broke off: {error}"))
+
     def _shift(self, deployed: Deployed, candidate: Candidate, settings: dict[str, Any]) -> TrafficShift:
         tolerance = Tolerance(**settings["tolerance"])
         others = {name: value for name, value in settings.items() if name != "tolerance"}
@@ -224,7 +265,7 @@ class ShiftTrafficOperator(BaseOperator):
         put_back = False
         try:
             story, put_back = self._put_back(context, deployed, failure, sent)
-        except Exception as error:
+        except (Exception, AirflowTaskTimeout) as error:
             if not (is_permanent(error) or RunIdentity.of(context).is_last_try):
                 raise
             story = f"The way back failed: {error}"
@@ -245,10 +286,17 @@ class ShiftTrafficOperator(BaseOperator):
     def _live_now(self, deployed: Deployed) -> str:
         """Say what is live; what failed before is worth more than a look that fails."""
         try:
-            look = EndpointHook(self._connection).look(deployed.endpoint_name)
+            look = EndpointHook(self._connection).traffic(deployed.endpoint_name)
         except Exception as error:  # noqa: BLE001 - see above
             return f"What is live now could not be looked up: {error}"
-        return f"Live now: {look.live_config} ({look.status})." if look else "Live now: nothing."
+        if look is None:
+            return "Live now: nothing."
+        live = f"Live now: {look.endpoint.live_config} ({look.endpoint.status})"
+        if look.endpoint.live_config != deployed.config_name or deployed.candidate is None:
+            return f"{live}."
+        return (
+            f"{live}, where the candidate gets {share_of(deployed.candidate.weights, look.variants):g}% of the traffic."
+        )
 
     @property
     def _connection(self) -> AwsConnection:

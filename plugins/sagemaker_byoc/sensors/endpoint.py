@@ -41,9 +41,10 @@ class EndpointSensor(BaseSensorOperator):
     An update that fails leaves the endpoint InService with what it served before; this sensor tells that apart and
     fails with AWS's reason and the last lines that the containers wrote, those of the fleet that serves as before left
     out. Killing the task stops nothing: AWS has no call that ends an update. There is no time limit but ``timeout``,
-    if given.
+    if given. Of a candidate, its own configuration will do as well, which it gets when it is promoted: the task may be
+    cleared after that.
 
-    Returns ``{"endpoint_name", "endpoint_config_name"}``.
+    Returns ``{"endpoint_name", "endpoint_config_name"}``, the configuration being the live one.
 
     :param endpoint: the result of ``CreateEndpointOperator`` (``create_endpoint.output``), or the endpoint's name
         (templated)
@@ -131,7 +132,7 @@ class EndpointSensor(BaseSensorOperator):
         """
         with fail_fast():
             goal = self._goal
-            hook, settled = EndpointHook(self._connection), Settled(goal.config_name)
+            hook, settled = EndpointHook(self._connection), Settled(*goal.config_names)
             look = hook.look(goal.endpoint_name)
             done = settled(look)
             if not done and not (look and look.changing):
@@ -162,7 +163,7 @@ class EndpointSensor(BaseSensorOperator):
     def _finish(self, look: EndpointLook | None) -> dict[str, Any]:
         goal = self._goal
         result = finish(self._connection, look, goal, log_lines=self.log_lines)
-        self.log.info("Endpoint %s serves %s.", goal.endpoint_name, goal.config_name)
+        self.log.info("Endpoint %(endpoint_name)s serves %(endpoint_config_name)s.", result)
         return result
 
     def _defer(self) -> None:
@@ -172,6 +173,7 @@ class EndpointSensor(BaseSensorOperator):
             "endpoint": goal.endpoint_name,
             "endpoint_config_name": goal.config_name,
             "previous_endpoint_config_name": goal.previous_config_name,
+            "promoted_config_name": goal.promoted_config_name,
         }
         trigger = EndpointTrigger(**{**self.trigger_fields(), **names})
         self.defer(trigger=trigger, method_name="execute_complete", timeout=first_limit(self)[1])

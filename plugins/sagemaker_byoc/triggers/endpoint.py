@@ -40,6 +40,7 @@ class EndpointTrigger(BaseTrigger):
     :param endpoint_config_name: fire at once when this configuration is live; another one must be seen twice in a row,
         since AWS may answer with the state from before an update that was accepted a moment ago
     :param previous_endpoint_config_name: what was live before
+    :param promoted_config_name: fire at once when this one is live, too
     :param poll_interval_seconds: pause between two looks at what has changed, or up to a fifth less; waits of one
         connection share the looks, and the shortest pause counts
     :param event_queue_url: SQS queue with news of state changes, for a look at once
@@ -53,6 +54,7 @@ class EndpointTrigger(BaseTrigger):
         endpoint: str | Mapping[str, Any],
         endpoint_config_name: str | None = None,
         previous_endpoint_config_name: str | None = None,
+        promoted_config_name: str | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -66,6 +68,7 @@ class EndpointTrigger(BaseTrigger):
         self.endpoint = endpoint
         self.endpoint_config_name = endpoint_config_name
         self.previous_endpoint_config_name = previous_endpoint_config_name
+        self.promoted_config_name = promoted_config_name
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -83,6 +86,7 @@ class EndpointTrigger(BaseTrigger):
                 "endpoint": self.endpoint if isinstance(self.endpoint, str) else dict(self.endpoint),
                 "endpoint_config_name": self.endpoint_config_name,
                 "previous_endpoint_config_name": self.previous_endpoint_config_name,
+                "promoted_config_name": self.promoted_config_name,
                 **self.connection.serialize(),
                 "poll_interval_seconds": self.poll_interval_seconds,
                 "event_queue_url": self.event_queue_url,
@@ -101,9 +105,9 @@ class EndpointTrigger(BaseTrigger):
             yield TriggerEvent({"begin_again": True})
             return
         try:
-            name, config = self._target()
+            name, configs = self._target()
             async with beginning(self, lambda task: push_endpoint(task, self.connection.region, name)):
-                look = await self._watch(name, Settled(config))
+                look = await self._watch(name, Settled(*configs))
             payload["look"] = look.as_json() if look else None
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
             payload["error"] = str(error)
@@ -130,13 +134,13 @@ class EndpointTrigger(BaseTrigger):
         """How AWS is reached; not before Airflow has rendered the parameters."""
         return AwsConnection.of(self)
 
-    def _target(self) -> tuple[str, str | None]:
-        """Return the endpoint's name and the configuration that is waited for; without one, any end will do."""
+    def _target(self) -> tuple[str, tuple[str, ...]]:
+        """Return the endpoint's name and the configurations that are waited for; without one, any end will do."""
         endpoint = self._given_endpoint
         if isinstance(endpoint, str) and not self.endpoint_config_name:
-            return endpoint, None
+            return endpoint, ()
         goal = self._goal
-        return goal.endpoint_name, goal.config_name
+        return goal.endpoint_name, goal.config_names
 
     @property
     def _is_result(self) -> bool:
@@ -152,7 +156,12 @@ class EndpointTrigger(BaseTrigger):
 
     @property
     def _goal(self) -> DeploymentGoal:
-        return DeploymentGoal.of(self._given_endpoint, self.endpoint_config_name, self.previous_endpoint_config_name)
+        return DeploymentGoal.of(
+            self._given_endpoint,
+            self.endpoint_config_name,
+            self.previous_endpoint_config_name,
+            self.promoted_config_name,
+        )
 
     def _result(self, payload: dict[str, Any], look: EndpointLook | None) -> dict[str, Any]:
         if "error" in payload:

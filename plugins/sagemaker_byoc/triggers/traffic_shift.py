@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sagemaker_byoc.hooks.connection import AwsConnection
-from sagemaker_byoc.hooks.traffic_shift import TrafficShift
+from sagemaker_byoc.hooks.traffic_shift import LOST, TrafficShift
 from sagemaker_byoc.restoration import Deployed
 from sagemaker_byoc.traffic_shift import Tolerance
 from sagemaker_byoc.triggers.watch import look_until
@@ -28,9 +28,10 @@ __all__ = ["TrafficShiftTrigger"]
 class TrafficShiftTrigger(BaseTrigger):
     """Fire once when the candidate has the endpoint, or has lost its traffic.
 
-    The event is ``{"result": what the task returns or {"breach": why}}``, or ``{"error": text}`` when no further look
-    would succeed. When the trigger is killed, the traffic stays where it is: a wait that was given to another triggerer
-    could not be told from one that nobody wants any more.
+    The event is ``{"result": what the task returns or {"breach": why}}``, or ``{"error": text, "lost": flag}`` when no
+    further look would succeed; it is lost when the endpoint has nothing of the candidate's. When the trigger is killed,
+    the traffic stays where it is: a wait that was given to another triggerer could not be told from one that nobody
+    wants any more.
 
     :param deployment: what ``CreateEndpointOperator`` returns, with a candidate
     :param steps: shares in percent, ascending
@@ -86,7 +87,7 @@ class TrafficShiftTrigger(BaseTrigger):
             )
             payload: dict[str, Any] = {"result": result}
         except Exception as error:  # noqa: BLE001 - the task raises it where its message is seen
-            payload = {"error": str(error)}
+            payload = {"error": str(error), "lost": isinstance(error, LOST)}
         yield TriggerEvent(payload)
 
     def _shift(self) -> TrafficShift:

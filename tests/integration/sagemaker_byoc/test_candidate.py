@@ -11,15 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from sagemaker_byoc.hooks.connection import AwsConnection
+from sagemaker_byoc.hooks.traffic_shift import TrafficShift
 from sagemaker_byoc.operators.challenge import EvaluateChallengerOperator
 from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.operators.traffic_shift import ShiftTrafficOperator
+from sagemaker_byoc.restoration import Deployed
+from sagemaker_byoc.traffic_shift import Tolerance
 from sagemaker_byoc.triggers.claim import EndpointClaimTrigger
 from tests.support.airflow_pipe import runs_are
 from tests.support.classifier_account import REACHED, RECORDS, ClassifierAccount, create, wait
+from tests.support.denied import denied
 from tests.support.operator_cloud import operator_cloud
 from tests.support.process_cloud import wait_until
 from tests.support.task_run import TaskRun, event_of
@@ -64,6 +70,12 @@ class Endpoint:
     def weights(self) -> dict[str, float]:
         """Return the weights of its variants."""
         return {each["VariantName"]: each["CurrentWeight"] for each in self.describe()["ProductionVariants"]}
+
+    def tags(self, config_name: str) -> dict[str, str]:
+        """Return the tags of an endpoint configuration."""
+        sagemaker = self.account.sagemaker
+        arn = sagemaker.describe_endpoint_config(EndpointConfigName=config_name)["EndpointConfigArn"]
+        return {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
 
     def beside(
         self, threshold: float, run: TaskRun | None = None, challenge: Any = None, **environment: str
@@ -332,3 +344,106 @@ def _create_later(endpoint: Endpoint) -> Any:
         **REACHED,
     )
     return operator.execute(TaskRun(run_id="later").context)
+
+
+def test_tasks_that_are_cleared_after_the_promotion_find_it(endpoint: Endpoint) -> None:
+    """The wait and the test take what it has become for what they were to see; the shift has nothing to do."""
+    with endpoint.asked() as seen:
+        deployed = endpoint.beside(NEW)
+        smoke_test(deployed)
+        final = TaskRun().of(shift_of(deployed))["endpoint_config_name"]
+        assert wait(deployed)["endpoint_config_name"] == final
+        report = smoke_test(deployed)
+        assert (report["variant"], report["accuracy"]) == ("AllTraffic", 1.0)
+        assert TaskRun(max_tries=5, try_number=4).of(shift_of(deployed))["operation"] == "shift"
+        seen.wait_for(20)
+    assert seen.failures == []
+    assert endpoint.describe()["EndpointConfigName"] == final
+
+
+def test_a_promoted_model_whose_test_is_cleared_and_fails_goes_back(endpoint: Endpoint) -> None:
+    """To what was live before the candidate came."""
+    deployed = endpoint.beside(NEW)
+    smoke_test(deployed)
+    final = TaskRun().of(shift_of(deployed))["endpoint_config_name"]
+    told = rf"(?s)accuracy 0.500.*Live now: {endpoint.config} \(InService\)"
+    with pytest.raises(AirflowFailException, match=told):
+        smoke_test(deployed, records=[{"length": 1, "kind": "short"}, {"length": 2, "kind": "long"}])
+    assert endpoint.describe()["EndpointConfigName"] == endpoint.config
+    assert endpoint.tags(final)["smoke_test"].startswith("failed: ")
+
+
+@pytest.mark.way_back_row("the shift of a candidate's traffic breaks off, or AWS takes its last update back")
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_promotion_that_aws_takes_back_takes_the_candidate_away(endpoint: Endpoint, deferrable: bool) -> None:
+    """Its new instances do not start; no request is lost, and one fleet is left."""
+    with endpoint.asked() as seen:
+        deployed = _beside_for_once(endpoint)
+        told = rf"(?s)update of endpoint .* failed.*had 100% of the traffic.*Live now: {endpoint.config} \(InService\)"
+        with pytest.raises(AirflowFailException, match=told):
+            TaskRun().of(shift_of(deployed, deferrable=deferrable))
+        seen.wait_for(20)
+    assert seen.failures == []
+    assert endpoint.weights() == {"AllTraffic": 1.0}
+    final = deployed["candidate"]["final_config"]["EndpointConfigName"]
+    assert endpoint.tags(final)["smoke_test"].startswith("failed: traffic shift: ")
+
+
+def test_another_try_finds_that_aws_took_the_promotion_back(endpoint: Endpoint) -> None:
+    """The one that sent it was lost, and the endpoint looks as it did before; it is not told the same again."""
+    deployed = _beside_for_once(endpoint)
+    shift = _shift_hook(deployed)
+    wait_until(lambda: shift.advance() or "PendingDeploymentSummary" in endpoint.describe(), "it is promoted", 60.0)
+    wait_until(lambda: endpoint.describe()["EndpointStatus"] == "InService", "AWS takes it back", 60.0)
+    assert endpoint.weights()["AllTraffic"] == 0.0
+    with pytest.raises(AirflowFailException, match=rf"(?s)update of endpoint .* failed.*Live now: {endpoint.config}"):
+        TaskRun(try_number=2).of(shift_of(deployed))
+    assert endpoint.weights() == {"AllTraffic": 1.0}
+
+
+def _beside_for_once(endpoint: Endpoint) -> dict[str, Any]:
+    """Put a model beside the live one that cannot be started a second time."""
+    deployed = endpoint.beside(NEW)
+    smoke_test(deployed)
+    endpoint.account.cloud.client("s3").delete_object(Bucket="models", Key=f"{_model(deployed)}/model.tar.gz")
+    return deployed
+
+
+def _shift_hook(given: dict[str, Any]) -> TrafficShift:
+    """Return what shifts the traffic, without the task around it."""
+    deployed = Deployed.of(given)
+    assert deployed is not None
+    assert deployed.candidate is not None
+    log = structlog.get_logger()
+    return TrafficShift(AwsConnection(aws_conn_id=None), deployed, deployed.candidate, Tolerance(), log)
+
+
+DENIED = ["GetMetricData", "UpdateEndpointWeightsAndCapacities"]
+
+
+@pytest.mark.way_back_row("the shift of a candidate's traffic breaks off, or AWS takes its last update back")
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize("operation", DENIED)
+def test_a_shift_without_a_permission_goes_back(endpoint: Endpoint, operation: str, deferrable: bool) -> None:
+    """The half that the candidate has would be watched by nobody; no request is lost."""
+    with endpoint.asked() as seen:
+        deployed = endpoint.beside(NEW)
+        smoke_test(deployed)
+        _kill_at_a_half(endpoint, deployed)
+        told = rf"(?s)broke off.*not authorized to perform: {operation}.*Live now: {endpoint.config} \(InService\)"
+        with denied(operation), pytest.raises(AirflowFailException, match=told):
+            TaskRun(try_number=2).of(shift_of(deployed, steps=[50, 100], deferrable=deferrable))
+        seen.wait_for(20)
+    assert seen.failures == []
+    assert endpoint.weights() == {"AllTraffic": 1.0}
+
+
+def test_a_shift_that_may_not_update_takes_the_traffic_back(endpoint: Endpoint) -> None:
+    """That needs another permission; what is live is told, with the share that the candidate has left."""
+    deployed = endpoint.beside(NEW)
+    smoke_test(deployed)
+    _kill_at_a_half(endpoint, deployed)
+    told = rf"(?s)way back failed: .*UpdateEndpoint.*Live now: {deployed['endpoint_config_name']} .* gets 0% of the"
+    with denied("GetMetricData", "UpdateEndpoint"), pytest.raises(AirflowFailException, match=told):
+        TaskRun(try_number=2).of(shift_of(deployed, steps=[50, 100]))
+    assert endpoint.weights() == {"AllTraffic": 1.0, "AllTraffic-candidate": 0.0}

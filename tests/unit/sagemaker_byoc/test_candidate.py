@@ -112,6 +112,17 @@ def test_the_live_variants_are_not_the_candidate_s() -> None:
         candidate_of(both, FINAL, UPDATE).targets(["blue"])
 
 
+def test_a_promoted_candidate_is_asked_by_its_final_names() -> None:
+    """Whichever of the two somebody has written; without any, the weights choose."""
+    candidate = candidate_of(
+        combined_config(config(variant("AllTraffic")), {"AllTraffic": (1.0, 1)}, FINAL), FINAL, UPDATE
+    )
+    found = [candidate.final_targets(asked) for asked in ([], ["AllTraffic"], ["AllTraffic-candidate"])]
+    assert found == [[], ["AllTraffic"], ["AllTraffic"]]
+    with pytest.raises(RequestError, match="target_variants: got 'Other'"):
+        candidate.final_targets(["Other"])
+
+
 def test_weights_are_never_retained_by_the_last_update() -> None:
     """The old variant of the same name has none by then, and the new one would have none either."""
     retains = {**UPDATE, "RetainAllVariantProperties": True}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sagemaker_byoc.endpoint_status import DeploymentGoal, EndpointLook, Verdict, explain, judge
+from sagemaker_byoc.endpoint_status import DeploymentGoal, EndpointLook, Settled, Verdict, explain, judge
 
 STATUSES = [
     ("InService", "new", Verdict.LIVE),
@@ -80,3 +80,25 @@ def test_the_variants_concerned_are_told(reason: str, described: list[dict[str, 
     text = explain(Verdict.FAILED, look, DeploymentGoal("iris", "new"))
     assert text.startswith("Endpoint iris: it is OutOfService (it takes no requests) and does not serve new.")
     assert text.endswith(f"Variants concerned: {', '.join(concerned)}.")
+
+
+CANDIDATE = {
+    "variants": {"AllTraffic": "AllTraffic-candidate"},
+    "live": {"AllTraffic": 1.0},
+    "final_config": {"EndpointConfigName": "final"},
+    "update": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("live", "verdict"), [("both", Verdict.LIVE), ("final", Verdict.LIVE), ("x", Verdict.SUPERSEDED)]
+)
+def test_what_a_candidate_gets_in_the_end_is_success_as_well(live: str, verdict: Verdict) -> None:
+    """Whoever waits again after that finds it; a wait for a configuration that somebody has named does not."""
+    deployed = {"endpoint_name": "iris", "endpoint_config_name": "both", "candidate": CANDIDATE}
+    look = EndpointLook("iris", "InService", live)
+    goal = DeploymentGoal.of(deployed, None, "old")
+    assert judge(look, goal) is verdict
+    assert [Settled(*goal.config_names)(look), Settled(goal.config_name)(look)] == [live != "x", live == "both"]
+    named = DeploymentGoal.of(deployed, "both", "old")
+    assert named.config_names == ("both",)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from sagemaker_byoc.candidate import Candidate
 from sagemaker_byoc.endpoint_status import EndpointLook
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.restoration import Deployed, RestoreGoal, RestoreStep, is_on_its_way, next_restore_step
@@ -119,3 +121,15 @@ def test_what_is_no_deployment_is_refused(given: object) -> None:
     """The message names the member."""
     with pytest.raises(RequestError, match="deployment"):
         Deployed.of(given)
+
+
+def test_a_candidate_that_was_promoted_is_taken_away_as_well() -> None:
+    """It is the same deployment's, under its own configuration; a later one is left alone."""
+    final = {"EndpointConfigName": "final", "ProductionVariants": [{"VariantName": "AllTraffic"}]}
+    deployed = Deployed("iris", "both", "old", candidate=Candidate({"AllTraffic": "b"}, {}, final, {}))
+    goal = deployed.way_back
+    assert goal is not None
+    found = {name: next_restore_step(EndpointLook("iris", "InService", name), goal) for name in ("both", "final", "x")}
+    assert found == {"both": RestoreStep.UPDATE, "final": RestoreStep.UPDATE, "x": RestoreStep.LEAVE}
+    assert not deployed.is_promoted
+    assert replace(deployed, config_name="final").is_promoted

@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
-from sagemaker_byoc.claim import claim_name, run_key
+from sagemaker_byoc.claim import claim_name, run_key, ticket_name
 from sagemaker_byoc.errors import RequestError
 from sagemaker_byoc.hooks.claim import ClaimHook
 from sagemaker_byoc.hooks.connection import AwsConnection
@@ -154,6 +154,68 @@ def test_a_failure_for_good_gives_the_endpoint_back(aws: FakeAws, configs: FakeC
     with pytest.raises(AirflowFailException, match="not valid"):
         replace(MONDAY).of(operator())
     assert configs.claims() == []
+
+
+def timed_out(**_: Any) -> Any:
+    """Answer nothing until the time limit is over."""
+    raise AirflowTaskTimeout("Timeout")
+
+
+def test_a_time_limit_during_the_update_keeps_the_endpoint(
+    aws: FakeAws, endpoint: FakeEndpoint, configs: FakeConfigs
+) -> None:
+    """AWS may have taken the update, and not show it yet: the next run would deploy over an untested model."""
+    in_service(endpoint, "live")
+    configs.create(EndpointConfigName="live")
+    aws.on("UpdateEndpoint", timed_out)
+    with pytest.raises(AirflowTaskTimeout):
+        replace(MONDAY).of(operator(require_way_back=False))
+    assert configs.claims() == [key(MONDAY)]
+
+
+def test_a_time_limit_before_the_update_gives_the_endpoint_back(
+    aws: FakeAws, endpoint: FakeEndpoint, configs: FakeConfigs
+) -> None:
+    """Nothing of this run's serves, and others need not wait for its end."""
+    in_service(endpoint, "live")
+    configs.create(EndpointConfigName="live")
+
+    def look(**_: Any) -> Any:
+        aws.on("DescribeEndpoint", endpoint.describe)
+        raise AirflowTaskTimeout("Timeout")
+
+    aws.on("DescribeEndpoint", look)
+    with pytest.raises(AirflowTaskTimeout):
+        replace(MONDAY).of(operator())
+    assert configs.claims() == []
+
+
+HAS_BEGUN = [
+    ("Updating", "live", True, "CreateEndpointConfig"),
+    ("InService", "{new}", True, "CreateEndpointConfig"),
+    ("InService", "both", True, "CreateEndpointConfig"),
+    ("InService", "live", False, "CreateEndpointConfig"),
+    ("Deleting", "live", True, "DescribeEndpoint"),
+]
+
+
+@pytest.mark.parametrize(("status", "live", "kept", "denied"), HAS_BEGUN)
+def test_who_gives_up_keeps_the_endpoint_where_its_model_is(
+    aws: FakeAws, endpoint: FakeEndpoint, configs: FakeConfigs, status: str, live: str, kept: bool, denied: str
+) -> None:
+    """As the live configuration, on its way or beside the earlier one, and where nobody can tell; its ticket goes."""
+    new = replace(MONDAY).of(operator())["endpoint_config_name"]
+    configs.create(EndpointConfigName="both", Tags=[{"Key": "candidate_for", "Value": new}])
+    configs.create(EndpointConfigName="live")
+    pending = new if status == "Updating" else None
+    endpoint.exists(status, live.format(new=new), pending=pending, keep_tags=True)
+    ticket = ticket_name("iris", "2026-01-01T00:00:00+00:00", key(MONDAY))
+    configs.create(EndpointConfigName=ticket)
+    aws.on(denied, AwsSays("AccessDeniedException", "not authorized"))
+    with pytest.raises(AirflowFailException, match="broke off"):
+        operator().execute_complete(replace(MONDAY).context, {"error": "broke off"}, None, 1)
+    assert configs.tickets() == []
+    assert configs.claims() == [key(MONDAY)] * kept
 
 
 def test_a_failure_that_passes_keeps_it_for_the_retry(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -17,6 +18,7 @@ from sagemaker_byoc.operators.model_package import (
     RejectModelOperator,
 )
 from tests.support.fake_aws import AwsSays, FakeAws
+from tests.support.fake_candidate import FakeCandidate
 from tests.support.fake_registry import GROUP, FakeRegistry
 from tests.support.fake_training import FakeTraining
 from tests.support.task_run import TaskRun
@@ -211,6 +213,21 @@ def test_a_model_that_was_not_proven_is_rejected(registry: FakeRegistry, before:
     assert TaskRun().of(reject) == {"model_package_arn": arn, "approval_status": "Rejected"}
     assert registry.packages[arn]["ModelApprovalStatus"] == "Rejected"
     assert registry.packages[arn]["ApprovalDescription"] == "not proven by run scheduled__2026-01-02 of DAG retrain"
+
+
+DEPLOYED = {"endpoint_name": "iris", "endpoint_config_name": "new", "previous_endpoint_config_name": "old"}
+
+
+@pytest.mark.parametrize(("live", "status"), [("new", "PendingManualApproval"), ("old", "Rejected")])
+def test_a_version_that_serves_is_not_rejected(registry: FakeRegistry, aws: FakeAws, live: str, status: str) -> None:
+    """The task is skipped and says why; as soon as the earlier model is back, it is rejected."""
+    FakeCandidate(aws).serves(live)
+    arn = registry.holds("PendingManualApproval")
+    reject = RejectModelOperator(task_id="reject", model_package=arn, deployment=json.dumps(DEPLOYED), aws_conn_id=None)
+    with contextlib.nullcontext() if live == "old" else pytest.raises(AirflowSkipException, match="iris has new"):
+        TaskRun().of(reject)
+    assert registry.packages[arn]["ModelApprovalStatus"] == status
+    assert "deployment" in reject.template_fields
 
 
 @pytest.mark.parametrize("judge", [ApproveModelOperator, RejectModelOperator])

@@ -29,6 +29,12 @@ DEPLOYED = {
     "operation": "update",
     "restore_point": POINT,
 }
+CANDIDATE = {
+    "variants": {"AllTraffic": "AllTraffic-candidate"},
+    "live": {"AllTraffic": 1.0},
+    "final_config": {"EndpointConfigName": "final", "ProductionVariants": [{"VariantName": "AllTraffic"}]},
+    "update": {},
+}
 FIRST = {**DEPLOYED, "previous_endpoint_config_name": None, "operation": "create", "restore_point": None}
 LIVE_AGAIN = (
     "Live now: old \\(InService\\). It was live before this deployment. It answers: iris/AllTraffic: 2 of 2 right"
@@ -343,6 +349,37 @@ def test_a_fault_that_outlasts_the_tries_is_rolled_back(aws: FakeAws, endpoint: 
     with pytest.raises(AirflowFailException, match=r"(?s)no verdict: .*try again.*Live now: old \(InService\)"):
         TaskRun(try_number=3, max_tries=2).of(operator())
     assert changes_of(aws) == ["UpdateEndpoint"]
+
+
+@pytest.mark.parametrize("deployment", [DEPLOYED, {**DEPLOYED, "candidate": CANDIDATE}], ids=["direct", "candidate"])
+def test_a_first_look_that_fails_is_rolled_back_like_any_other(
+    aws: FakeAws, endpoint: FakeEndpoint, deployment: dict[str, Any]
+) -> None:
+    """It comes before the test, and leaves its model as untested: on the last try, or where AWS denies it."""
+    refuse_once(aws, endpoint, "ThrottlingException")
+    with pytest.raises(Exception, match="not now") as passing:
+        TaskRun(try_number=2, max_tries=2).of(operator(deployment=deployment))
+    assert not isinstance(passing.value, AirflowFailException)
+    assert changes_of(aws) == []
+    refuse_once(aws, endpoint, "ThrottlingException")
+    with pytest.raises(AirflowFailException, match=r"(?s)no verdict: .*not now.*Live now: old"):
+        TaskRun(try_number=3, max_tries=2).of(operator(deployment=deployment))
+    endpoint.exists("InService", "new")
+    refuse_once(aws, endpoint, "AccessDeniedException")
+    with pytest.raises(AirflowFailException, match=r"(?s)no verdict: .*not now.*Live now: old"):
+        TaskRun().of(operator(deployment=deployment))
+
+
+def refuse_once(aws: FakeAws, endpoint: FakeEndpoint, code: str) -> None:
+    """Let AWS answer the next look at the endpoint with an error."""
+    refusals = iter([AwsSays(code, "not now")])
+
+    def describe(**request: Any) -> dict[str, Any]:
+        for refusal in refusals:
+            raise refusal
+        return endpoint.describe(**request)
+
+    aws.on("DescribeEndpoint", describe)
 
 
 def test_a_note_that_fails_stops_nothing(aws: FakeAws, endpoint: FakeEndpoint) -> None:

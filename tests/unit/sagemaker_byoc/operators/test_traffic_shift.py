@@ -6,7 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+    TaskDeferred,
+)
 
 from sagemaker_byoc.errors import TrafficShiftError
 from sagemaker_byoc.operators.traffic_shift import ShiftTrafficOperator
@@ -88,7 +95,7 @@ def test_the_traffic_goes_step_by_step(aws: FakeAws, endpoint: FakeCandidate, de
     result = run.of(operator(deferrable=deferrable, deployment=json.dumps(DEPLOYED)))
     assert result == {"endpoint_name": "iris", "endpoint_config_name": "final", "operation": "shift"}
     assert shares(aws) == [0.1, 0.5, 1.0]
-    assert changes_of(aws)[-2:] == ["CreateEndpointConfig", "UpdateEndpoint"]
+    assert changes_of(aws)[-3:] == ["CreateEndpointConfig", "UpdateEndpoint", "AddTags"]
     assert aws.asked("UpdateEndpoint") == [{"EndpointName": "iris", "EndpointConfigName": "final"}]
     assert len(run.deferrals) == int(deferrable)
 
@@ -191,18 +198,76 @@ def test_a_verdict_that_cannot_be_noted_holds_up_nothing(aws: FakeAws, endpoint:
     assert shares(aws) == [0.1, 0.0]
 
 
-def test_a_promotion_that_aws_takes_back_is_not_tried_for_ever(aws: FakeAws, endpoint: FakeCandidate) -> None:
-    """The candidate keeps the traffic, and a person is told."""
-    endpoint.takes_updates = False
-    with pytest.raises(AirflowFailException, match=r"(?s)update of endpoint iris to final failed.*100% of the traffic"):
-        TaskRun().of(operator(steps=None))
+TAKEN_BACK = r"(?s)update of endpoint iris to final failed.*had 100% of the traffic.*configuration back.*Live now: old"
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize("bake_seconds", [0, 60])
+def test_a_promotion_that_aws_takes_back_takes_everything_back(
+    aws: FakeAws, endpoint: FakeCandidate, deferrable: bool, bake_seconds: int
+) -> None:
+    """It is sent once; then the weights go, then the configuration, and both verdicts are noted."""
+    endpoint.refuses = {"final"}
+    with pytest.raises(AirflowFailException, match=TAKEN_BACK) as caught:
+        TaskRun().of(operator(steps=None, deferrable=deferrable, bake_seconds=bake_seconds))
+    assert isinstance(caught.value.__cause__, TrafficShiftError)
+    assert caught.value.__cause__.put_back
+    assert [request["EndpointConfigName"] for request in aws.asked("UpdateEndpoint")] == ["final", "old"]
+    assert shares(aws) == [1.0, 0.0]
+    noted = [name for name, request in zip(endpoint.tagged, aws.asked("AddTags"), strict=True) if failed(request)]
+    assert noted == ["final", "both"]
+    assert endpoint.tags["promotion"] == "", "who has it tested again begins anew"
+
+
+def failed(request: dict[str, Any]) -> bool:
+    """Say whether a request notes a verdict on the shift."""
+    return any(tag["Value"].startswith("failed: traffic shift: ") for tag in request["Tags"])
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_another_try_finds_that_aws_took_the_promotion_back(
+    aws: FakeAws, endpoint: FakeCandidate, deferrable: bool
+) -> None:
+    """The one that sent it died; the endpoint looks as it did before, and is not told the same again."""
+    endpoint.tags = {"smoke_test": "passed", "promotion": "begun"}
+    endpoint.serves("both", {"AllTraffic": 0.0, "AllTraffic-candidate": 1.0})
+    with pytest.raises(AirflowFailException, match=TAKEN_BACK):
+        TaskRun(try_number=2).of(operator(deferrable=deferrable))
+    assert [request["EndpointConfigName"] for request in aws.asked("UpdateEndpoint")] == ["old"]
+    assert shares(aws) == [0.0]
+
+
+def test_a_verdict_that_was_noted_keeps_the_candidate_from_its_promotion(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """Another triggerer had the same wait, and died between the note and the weights."""
+    with pytest.raises(TaskDeferred) as deferral:
+        operator(steps=None).execute(TaskRun().context)
+    endpoint.tags = {"smoke_test": "failed: traffic shift: at step 1"}
+    endpoint.serves("both", {"AllTraffic": 0.0, "AllTraffic-candidate": 1.0})
+    assert "at step 1" in event_of(deferral.value.trigger)["result"]["breach"]
+    assert (shares(aws), aws.asked("UpdateEndpoint")) == ([0.0], [])
+
+
+def test_the_same_wait_elsewhere_sees_a_promotion_come_and_go(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """What it has seen on its way and does not find live was taken back, whoever sent it and whatever was noted."""
+    endpoint.refuses, endpoint.update_looks = {"final"}, 2
+    endpoint.serves("both", {"AllTraffic": 0.0, "AllTraffic-candidate": 1.0})
+    endpoint._UpdateEndpoint(EndpointConfigName="final")
+    with pytest.raises(AirflowFailException, match=TAKEN_BACK):
+        TaskRun().of(operator())
+    assert [request["EndpointConfigName"] for request in aws.asked("UpdateEndpoint")] == ["old"]
+
+
+def test_a_promotion_that_is_seen_late_is_waited_for(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """AWS may answer once with the state from before an update that it has taken."""
+    endpoint.late = 1
+    assert TaskRun().of(operator(steps=None, bake_seconds=0))["operation"] == "shift"
     assert len(aws.asked("UpdateEndpoint")) == 1
+    assert shares(aws) == [1.0]
 
 
 LOST: list[tuple[str | None, str, str]] = [
     (None, "InService", "somebody deleted it"),
     ("both", "Deleting", "somebody deleted it"),
-    ("both", "Failed", "is Failed with both"),
     ("old", "InService", "serves old again"),
     ("third", "InService", "serves third instead of both"),
 ]
@@ -302,20 +367,153 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED)
-def test_bad_input_is_refused_before_anything_is_changed(
+def test_bad_input_gives_the_candidate_no_traffic(
     aws: FakeAws, endpoint: FakeCandidate, changes: dict[str, Any], message: str
 ) -> None:
-    """The message names the field, and the endpoint is not even looked at."""
+    """The message names the field; what cannot be watched goes, if it is known what that is."""
     with pytest.raises(AirflowFailException, match=message):
         TaskRun().of(operator(**changes))
-    assert (changes_of(aws), aws.asked("DescribeEndpoint")) == ([], [])
+    assert shares(aws) == []
+    assert endpoint.live == ("both" if "deployment" in changes else "old")
 
 
-def test_a_wait_that_broke_off_fails_the_task(aws: FakeAws, endpoint: FakeCandidate) -> None:
-    """The trigger gives up where no further look would succeed."""
-    aws.on("GetMetricData", AwsSays("AccessDenied", "not authorized to perform cloudwatch:GetMetricData"))
-    with pytest.raises(AirflowFailException, match="cloudwatch:GetMetricData"):
+def denied(aws: FakeAws, operation: str) -> None:
+    """Let AWS deny a call."""
+    aws.on(operation, AwsSays("AccessDeniedException", f"not authorized to perform {operation}"))
+
+
+HALF = {"AllTraffic": 0.5, "AllTraffic-candidate": 0.5}
+DENIED: list[tuple[str, list[float], str, str]] = [
+    ("GetMetricData", [0.0], "old", r"configuration back.*Live now: old \(InService\)"),
+    ("UpdateEndpointWeightsAndCapacities", [1.0, 0.0], "old", r"configuration back.*Live now: old \(InService\)"),
+    (
+        "UpdateEndpoint",
+        [1.0, 0.0],
+        "both",
+        r"way back failed: .*UpdateEndpoint.*Live now: both .*the candidate gets 0% of the traffic",
+    ),
+    ("DescribeEndpoint", [], "both", r"way back failed: .*What is live now could not be looked up"),
+]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(("operation", "sent", "live", "told"), DENIED)
+def test_a_missing_permission_takes_back_what_it_lets(
+    aws: FakeAws,
+    endpoint: FakeCandidate,
+    deferrable: bool,
+    operation: str,
+    sent: list[float],
+    live: str,
+    told: str,
+) -> None:
+    """Nobody could watch the half that the candidate has; the error says what was denied and what is live."""
+    endpoint.serves("both", HALF)
+    denied(aws, operation)
+    with pytest.raises(AirflowFailException, match=rf"(?s)broke off: .*{operation}.*{told}") as caught:
+        TaskRun().of(operator(deferrable=deferrable))
+    assert isinstance(caught.value.__cause__, TrafficShiftError)
+    assert caught.value.__cause__.put_back == (live == "old")
+    assert (shares(aws), endpoint.live) == (sent, live)
+
+
+def test_a_breach_whose_withdrawal_is_denied_goes_back_by_the_configuration(
+    aws: FakeAws, endpoint: FakeCandidate
+) -> None:
+    """The first reason is told, too."""
+    endpoint.serves("both", HALF)
+    endpoint.metrics = {50: BAD}
+    denied(aws, "UpdateEndpointWeightsAndCapacities")
+    told = r"(?s)ended so: failed: traffic shift: .*30 of 100.*not authorized.*Live now: old"
+    with pytest.raises(AirflowFailException, match=told):
         TaskRun().of(operator())
+    assert endpoint.tags["smoke_test"].startswith("failed: traffic shift: Endpoint iris at step 2")
+
+
+def test_a_busy_aws_takes_the_traffic_back_on_the_last_try(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """Before, the next try goes on; nobody would after it."""
+    endpoint.serves("both", HALF)
+    busy(aws, endpoint, 2)
+    with pytest.raises(Exception, match="Rate exceeded") as passing:
+        TaskRun(try_number=2, max_tries=2).of(operator())
+    assert not isinstance(passing.value, AirflowFailException)
+    assert changes_of(aws) == []
+    with pytest.raises(AirflowFailException, match=r"(?s)broke off: .*Rate exceeded.*Live now: old"):
+        TaskRun(try_number=3, max_tries=2).of(operator())
+    assert shares(aws) == [0.0]
+
+
+def busy(aws: FakeAws, endpoint: FakeCandidate, times: int) -> None:
+    """Let AWS answer no look at the endpoint for so many times."""
+    refusals = iter([AwsSays("ThrottlingException", "Rate exceeded")] * times)
+
+    def describe(**request: Any) -> dict[str, Any]:
+        for refusal in refusals:
+            raise refusal
+        return endpoint._DescribeEndpoint(**request)
+
+    aws.on("DescribeEndpoint", describe)
+
+
+@pytest.mark.parametrize("error", ["Trigger timeout", "Trigger failure"])
+def test_a_wait_that_airflow_ends_takes_the_traffic_back_on_the_last_try(
+    aws: FakeAws, endpoint: FakeCandidate, error: str
+) -> None:
+    """Its time was over, or its trigger could not be run; before, the next try goes on."""
+    endpoint.serves("both", HALF)
+    for try_number, expected in ((2, (TaskDeferralError, TaskDeferralTimeout)), (3, TaskDeferred)):
+        context = TaskRun(try_number=try_number, max_tries=2).context
+        with pytest.raises(expected):
+            operator().resume_execution("__fail__", {"error": error}, context)
+        assert shares(aws) == ([] if try_number == 2 else [0.0])
+    assert aws.asked("UpdateEndpoint") == [{"EndpointName": "iris", "EndpointConfigName": "old"}]
+
+
+def test_a_time_limit_takes_the_traffic_back_on_the_last_try(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """On a worker it arrives in the middle of anything."""
+    endpoint.serves("both", HALF)
+
+    def measure(**_: Any) -> dict[str, Any]:
+        raise AirflowTaskTimeout("Timeout")
+
+    aws.on("GetMetricData", measure)
+    with pytest.raises(AirflowTaskTimeout):
+        TaskRun(try_number=2, max_tries=2).of(operator(deferrable=False))
+    assert changes_of(aws) == []
+    with pytest.raises(AirflowFailException, match=r"(?s)broke off: AirflowTaskTimeout.*Live now: old"):
+        TaskRun(try_number=3, max_tries=2).of(operator(deferrable=False))
+
+
+def test_a_break_finds_the_candidate_promoted(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """Another triggerer has seen the shift through; nothing is taken from a model that has earned it."""
+    endpoint.serves("final")
+    event = {"error": "not authorized", "lost": False}
+    assert operator().shift_complete(TaskRun().context, event)["operation"] == "shift"
+    assert changes_of(aws) == []
+
+
+def test_a_break_during_the_promotion_leaves_it_alone(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """All steps are behind the candidate; a person is told how to see it through."""
+    endpoint.update_looks = 2
+    endpoint.serves("both", {"AllTraffic": 0.0, "AllTraffic-candidate": 1.0})
+    endpoint._UpdateEndpoint(EndpointConfigName="final")
+    with pytest.raises(AirflowFailException, match=r"(?s)not authorized.*is being given final: clear this task"):
+        operator().shift_complete(TaskRun().context, {"error": "not authorized", "lost": False})
+    assert changes_of(aws) == []
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_an_endpoint_that_does_not_serve_goes_back(aws: FakeAws, endpoint: FakeCandidate, deferrable: bool) -> None:
+    """The earlier model is better than none."""
+    endpoint.status = "OutOfService"
+    with pytest.raises(TaskDeferred) if deferrable else pytest.raises(AirflowFailException, match="is OutOfService"):
+        run = TaskRun()
+        if not deferrable:
+            endpoint.heals = True
+            run.of(operator(deferrable=False))
+        event = {"error": "Endpoint iris is OutOfService with both", "lost": False}
+        operator().shift_complete(run.context, event)
+    assert aws.asked("UpdateEndpoint") == [{"EndpointName": "iris", "EndpointConfigName": "old"}]
 
 
 def test_the_steps_are_taken_in_the_triggerer(aws: FakeAws, endpoint: FakeCandidate) -> None:
