@@ -17,8 +17,10 @@ TOGETHER = ("docker/container", "docker", "engines")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the unit that each test belongs to, before pytest-xdist asks for it."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Name the unit that each test belongs to, before pytest-xdist, where there is one, asks for it."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         path = item.path.relative_to(TESTS).as_posix()
         unit = next((folder for folder in TOGETHER if path.startswith(f"{folder}/")), path)
