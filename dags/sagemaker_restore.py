@@ -67,7 +67,18 @@ def version_taken_away(listed: dict[str, Any], chosen: str) -> str:
     live = _listed(listed, listed["live"])
     version = live.get("model_package") or live.get("candidate_package") or ""
     is_still_live = chosen in (listed["live"], live.get("candidate_for"))
-    return "" if is_still_live or version == _listed(listed, chosen).get("model_package") else version
+    return "" if is_still_live or _goes_on(listed, chosen, version) else version
+
+
+def _goes_on(listed: dict[str, Any], chosen: str, version: str) -> bool:
+    """Say whether a version serves with the chosen configuration as well, or may, as far as the list tells."""
+    config = _listed(listed, chosen)
+    if version in (config.get("model_package"), config.get("candidate_package")):
+        return True
+    if not config.get("candidate_for"):
+        return False
+    beside = _listed(listed, config["replaced"])
+    return bool(not beside or beside["candidate_for"] or beside["model_package"] == version)
 
 
 def version_put_back(listed: dict[str, Any], chosen: str) -> str:

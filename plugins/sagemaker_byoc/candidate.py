@@ -17,12 +17,24 @@ from sagemaker_byoc.naming import NAME_LENGTH, content_name, safe_base
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["CANDIDATE", "CANDIDATE_FOR", "DIRECT", "Candidate", "candidate_of", "combined_config", "read_strategy"]
+__all__ = [
+    "CANDIDATE",
+    "CANDIDATE_FOR",
+    "DIRECT",
+    "RETAIN",
+    "Candidate",
+    "candidate_of",
+    "combined_config",
+    "read_strategy",
+]
 
 DIRECT, CANDIDATE = "direct", "candidate"
 
 CANDIDATE_FOR = "candidate_for"
 """Tag of a combined configuration: the configuration that its candidate variants will have to themselves."""
+
+RETAIN = ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties")
+"""Members of UpdateEndpoint that say which of the live variants' properties stay as they are."""
 
 MOST_VARIANTS = 10
 """Production variants of one configuration. Source: the service model, ``ProductionVariantList``."""

@@ -54,8 +54,8 @@ One that AWS could not make live has failed without a test.
 """
 PASSED, FAILED = "passed", "failed"
 PROMOTION = "promotion"
-"""Tag of a combined configuration: ``begun`` once the endpoint was told to give its candidate what it will have to
-itself."""
+"""Tag of a combined configuration whose candidate the endpoint was told to give what it will have to itself: when the
+endpoint had been changed last before, ISO 8601. Empty otherwise."""
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,18 @@ def test_a_candidate_that_is_taken_away_is_rejected(listed: dict[str, Any], chos
     assert load("sagemaker_restore").version_taken_away(listed, chosen) == taken_away
 
 
+@pytest.mark.parametrize(
+    ("replaced", "taken_away"), [("new", ""), ("gone", ""), ("other", ""), ("old", "arn:2")], ids=str
+)
+def test_a_model_that_a_candidate_is_put_beside_again_is_not_rejected(replaced: str, taken_away: str) -> None:
+    """The chosen configuration holds both; where nobody knows beside what the candidate stands, nothing is rejected."""
+    both = {"name": "both", "candidate_for": "own", "candidate_package": "arn:3", "model_package": ""}
+    others = [{"candidate_for": "", **each} for each in LISTED["configs"]]
+    other = {"name": "other", "candidate_for": "own-2", "candidate_package": "arn:4", "model_package": ""}
+    listed = {**LISTED, "configs": [{**both, "replaced": replaced}, other, *others]}
+    assert load("sagemaker_restore").version_taken_away(listed, "both") == taken_away
+
+
 def test_what_is_chosen_by_name_is_listed_whatever_its_age() -> None:
     """Else the registry would not know which version is live again."""
     dag = load("sagemaker_restore").dag

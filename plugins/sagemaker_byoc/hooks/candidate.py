@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.candidate import CANDIDATE_FOR, candidate_of, combined_config
+from sagemaker_byoc.candidate import CANDIDATE_FOR, RETAIN, candidate_of, combined_config
 from sagemaker_byoc.config_history import CANDIDATE_PACKAGE, ENDPOINT, MODEL_PACKAGE, PROMOTION
 from sagemaker_byoc.errors import NoWayBackError
 from sagemaker_byoc.hooks.endpoint import EndpointHook
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from sagemaker_byoc.hooks.deployment import DeploymentPlan
 
 __all__ = ["plan_beside"]
-
-_OF_THE_LAST_UPDATE = ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties")
-"""Members of UpdateEndpoint that say nothing here, since the live variants are written down as they are now."""
 
 
 def plan_beside(connection: AwsConnection, plan: DeploymentPlan, look: EndpointLook | None) -> DeploymentPlan:
@@ -59,13 +56,12 @@ def _combined(plan: DeploymentPlan, config: Mapping[str, Any]) -> DeploymentPlan
     name = config["EndpointConfigName"]
     keys = {MODEL_PACKAGE: CANDIDATE_PACKAGE}
     tags = [{**tag, "Key": keys.get(tag["Key"], tag["Key"])} for tag in plan.config["Tags"] if tag["Key"] != ENDPOINT]
+    # the mark of a promotion goes, where the same two stood beside each other before
     facts = {CANDIDATE_FOR: plan.config_name, PROMOTION: ""}
-    kept = {
-        key: value for key, value in plan.update.items() if "RetainedVariant" not in key and "AllVariant" not in key
-    }
+    # nothing is retained, since the live variants are written down as they are now
+    kept = {key: value for key, value in plan.update.items() if key not in RETAIN}
     return replace(
         plan,
-        # emptied, where the same two stood beside each other before
         config={**config, "Tags": [*tags, *({"Key": key, "Value": value} for key, value in facts.items())]},
         update={**kept, "EndpointConfigName": name},
         candidate=candidate_of(config, plan.config, plan.update),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sagemaker_byoc.challenge import Defeat
-from sagemaker_byoc.config_history import without_candidate
+from sagemaker_byoc.config_history import line_of, without_candidate
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
 from sagemaker_byoc.model_package import APPROVED, PENDING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.model_package import ModelPackage
 
-__all__ = ["find_champion", "lost_since"]
+__all__ = ["find_champion", "lost_since", "reject_loser"]
 
 
 def find_champion(
@@ -59,6 +59,19 @@ def lost_since(connection: AwsConnection, past: PastChallenge, live_config: str 
     challenge = past.against(metrics)
     log.info("The %s.\n%s", whose, challenge.table())
     return Defeat(f"{whose}: {'; '.join(challenge.reasons)}") if challenge.reasons else None
+
+
+def reject_loser(connection: AwsConnection, arn: str, reason: str, live_config: str | None, log: Logger) -> None:
+    """Reject the version of a model that lost, unless it serves: its run may have been cleared after its deployment.
+
+    :param live_config: the endpoint configuration that is live, where that is known
+    """
+    line = line_of(live_config or "", EndpointConfigHook(connection).known)
+    if any(arn in (config.model_package, config.candidate_package) for config in line):
+        log.warning("%s serves with %s, and is not rejected.", arn, live_config)
+        return
+    ModelPackageHook(connection).reject(arn, reason)
+    log.info("%s is rejected.", arn)
 
 
 def _live(connection: AwsConnection, group: str, live_config: str) -> ModelPackage | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.candidate import CANDIDATE_FOR
-from sagemaker_byoc.config_history import DATA_DATE, ENDPOINT, MODEL_PACKAGE, REPLACED, SMOKE_TEST
+from sagemaker_byoc.candidate import CANDIDATE_FOR, RETAIN
+from sagemaker_byoc.config_history import DATA_DATE, ENDPOINT, MODEL_PACKAGE, REPLACED, SMOKE_TEST, without_candidate
 from sagemaker_byoc.deployment import Step, data_date, fill_in_variants, is_older, next_step
 from sagemaker_byoc.errors import EndpointFailedError, NoWayBackError, RequestError
 from sagemaker_byoc.guardrail import check_guardrails
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from sagemaker_byoc.run import RunIdentity
 
 __all__ = ["Deployment", "DeploymentPlan", "ensure_config"]
-
-_RETAIN = ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties")
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,9 @@ class Deployment:
         """Return the live configuration's name and date, if its model was trained on later data than the plan's."""
         if look is None or look.live_config in (None, self._plan.config_name) or look.status == "Failed":
             return None
-        live_date = self._configs.tags(str(look.live_config)).get(DATA_DATE)
+        # a candidate that was left behind beside it says nothing about what clients have
+        config = without_candidate(str(look.live_config), self._configs.known)
+        live_date = config.data_date if config is not None else None
         return f"{look.live_config} of {live_date}" if is_older(self._plan.data_date, live_date) else None
 
     def has_begun(self) -> bool:
@@ -269,7 +269,7 @@ def ensure_config(
 def _retained(plan: DeploymentPlan) -> dict[str, Any]:
     """Return what the user has said about the size of the fleet, so that the way back does not undo a scaling."""
     update = plan.candidate.promotion if plan.candidate else plan.update
-    return {name: update[name] for name in _RETAIN if name in update}
+    return {name: update[name] for name in RETAIN if name in update}
 
 
 def _refuse(update_config: Mapping[str, Any], names: Mapping[str, str]) -> None:

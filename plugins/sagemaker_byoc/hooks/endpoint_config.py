@@ -9,7 +9,7 @@ import logging
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.config_history import SMOKE_TEST, KnownConfig
+from sagemaker_byoc.config_history import FAILED, SMOKE_TEST, KnownConfig
 from sagemaker_byoc.restore_point import model_names
 from sagemaker_byoc.run import tag_value
 
@@ -109,6 +109,15 @@ class EndpointConfigHook:
             self.tag(config_name, [{"Key": key, "Value": value} for key, value in tags.items()])
         except Exception as error:  # noqa: BLE001 - the endpoint matters more than what is written about it
             log.warning("How it ended could not be noted on the configuration %s: %s", config_name, error)
+
+    def verdict(self, *config_names: str | None) -> str:
+        """Return how the smoke test of configurations ended that hold the same model; one that failed says so for all.
+
+        :param config_names: None is passed over
+        :return: empty before there was a test, and when none of them exists any more
+        """
+        found = [self.tags(name).get(SMOKE_TEST, "") for name in dict.fromkeys(config_names) if name]
+        return next((each for each in found if each.startswith(FAILED)), next(filter(None, found), ""))
 
     def created(self, config_name: str) -> datetime | None:
         """Return when an endpoint configuration was made; None when it does not exist any more."""

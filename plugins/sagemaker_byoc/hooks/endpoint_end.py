@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_byoc.config_history import FAILED, PASSED, SMOKE_TEST
+from sagemaker_byoc.config_history import FAILED, PASSED
 from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.endpoint_status import LOG_GROUP, Verdict, explain, judge
 from sagemaker_byoc.errors import (
@@ -51,7 +51,8 @@ def finish(
 ) -> dict[str, Any]:
     """Return the result of a deployment whose configuration is live; mark one that AWS could not make live as failed.
 
-    A configuration that has passed its smoke test was live, whatever came after that: it keeps its mark.
+    A configuration that has a mark keeps it: one that has passed its smoke test was live, whatever came after that, and
+    of one that has failed it is known why.
 
     :param look: at the end of the wait; None when the endpoint does not exist
     :param log_lines: how many of the containers' last lines a failure shows
@@ -64,12 +65,17 @@ def finish(
     verdict = judge(look, goal)
     if verdict is Verdict.LIVE and look is not None:
         return {"endpoint_name": goal.endpoint_name, "endpoint_config_name": look.live_config}
-    tested = _tested(connection, goal.config_name)
+    tested = _tested(connection, goal)
     if verdict is Verdict.ROLLED_BACK and tested == PASSED:
         # AWS goes back only from what is not live yet, so somebody else has put the earlier one there.
         verdict = Verdict.SUPERSEDED
     why = explain(verdict, look, goal)
-    if tested not in (PASSED, None) and _is_to_blame(verdict, look, goal):
+    if verdict is Verdict.ROLLED_BACK and tested:
+        # A wait that was cleared: what ended this deployment was seen before.
+        why = (
+            f"Endpoint {goal.endpoint_name} has {goal.previous_config_name} back. {goal.config_name} ended so: {tested}"
+        )
+    if tested == "" and _is_to_blame(verdict, look, goal):
         EndpointConfigHook(connection).note(goal.config_name, f"{FAILED}: {why}")
     lines = LogHook(connection).last_words(
         # Pings of the fleet from before would push the new containers' words out.
@@ -84,15 +90,17 @@ def finish(
     raise (by_status or _ERRORS[verdict])("\n".join(story))
 
 
-def _tested(connection: AwsConnection, config_name: str) -> str | None:
+def _tested(connection: AwsConnection, goal: DeploymentGoal) -> str | None:
     """Return how the configuration's smoke test ended, empty before it has; None when nobody can tell.
 
     The mark is of this deployment: each one that makes the configuration anew takes an earlier mark off.
     """
     try:
-        return EndpointConfigHook(connection).tags(config_name).get(SMOKE_TEST, "")
+        return EndpointConfigHook(connection).verdict(goal.config_name, goal.promoted_config_name)
     except Exception as error:  # noqa: BLE001 - the end matters more than what was written before
-        log.warning("Whether the configuration %s has passed its smoke test cannot be told: %s", config_name, error)
+        log.warning(
+            "Whether the configuration %s has passed its smoke test cannot be told: %s", goal.config_name, error
+        )
         return None
 
 

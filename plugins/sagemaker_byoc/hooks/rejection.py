@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sagemaker_byoc.config_history import FAILED, SMOKE_TEST
+from sagemaker_byoc.config_history import FAILED, PASSED
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.traffic_shift import share_of
@@ -20,35 +20,42 @@ if TYPE_CHECKING:
 
 __all__ = ["why_not_rejected"]
 
-_SERVES_NOTHING = ("Failed", "OutOfService", "Deleting")
+_SERVES_NOTHING = ("Failed", "OutOfService")
 
 
 def why_not_rejected(connection: AwsConnection, deployed: Deployed) -> str:
     """Return why the version that was deployed must not be rejected; empty when it may.
 
-    What clients are answered by is never rejected, nor what another deployment kept from being judged.
+    What clients are answered by is never rejected, nor what another deployment kept from being judged, nor what has
+    passed its test and is gone for another reason than its answers.
     """
-    look = EndpointHook(connection).traffic(deployed.endpoint_name)
-    if look is None or look.endpoint.status in _SERVES_NOTHING:
+    name, own = deployed.endpoint_name, (deployed.config_name, deployed.promoted_config or deployed.config_name)
+    look = EndpointHook(connection).traffic(name)
+    target = look.endpoint.target_config if look is not None and look.endpoint.status != "Deleting" else None
+    if look is not None and target in own:
+        return _why_it_serves(look, deployed)
+    if look is not None and look.endpoint.status == "UpdateRollbackFailed" and target == deployed.previous_config:
+        return f"endpoint {name} serves a mix of {target} and what came after it"
+    verdict = EndpointConfigHook(connection).verdict(*own)
+    if verdict.startswith(FAILED):
         return ""
-    target = look.endpoint.target_config
-    if target in (deployed.config_name, deployed.promoted_config):
-        share = _share(look, deployed)
-        return (
-            f"endpoint {deployed.endpoint_name} has {target}, which gives it {share:g}% of the traffic" if share else ""
-        )
-    if target == deployed.previous_config or _has_failed(connection, deployed):
+    if target not in (None, deployed.previous_config):
+        return f"endpoint {name} has {target}: another deployment came before this one was judged"
+    return f"it has passed its smoke test, and endpoint {name} {_now(target)}" if verdict == PASSED else ""
+
+
+def _why_it_serves(look: TrafficLook, deployed: Deployed) -> str:
+    if look.endpoint.status in _SERVES_NOTHING:
         return ""
-    return f"endpoint {deployed.endpoint_name} has {target}: another deployment came before this one was judged"
+    target, share = look.endpoint.target_config, _share(look, deployed)
+    return f"endpoint {deployed.endpoint_name} has {target}, which gives it {share:g}% of the traffic" if share else ""
+
+
+def _now(target: str | None) -> str:
+    return f"was given {target} back" if target else "was deleted"
 
 
 def _share(look: TrafficLook, deployed: Deployed) -> float:
     if deployed.candidate is None or look.endpoint.target_config == deployed.promoted_config:
         return 100.0
     return share_of(deployed.candidate.weights, look.variants)
-
-
-def _has_failed(connection: AwsConnection, deployed: Deployed) -> bool:
-    names = {deployed.config_name, deployed.promoted_config or deployed.config_name}
-    verdicts = [EndpointConfigHook(connection).tags(name).get(SMOKE_TEST, "") for name in sorted(names)]
-    return any(verdict.startswith(FAILED) for verdict in verdicts)

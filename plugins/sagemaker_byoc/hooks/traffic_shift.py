@@ -8,6 +8,7 @@ deferral or templates.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_byoc.config_history import FAILED, PROMOTION, SMOKE_TEST
@@ -42,7 +43,8 @@ BREACH = "breach"
 LOST = (EndpointGoneError, EndpointRolledBackError, EndpointSupersededError)
 """Ends after which the endpoint has nothing of the candidate's, so that it is left alone."""
 
-_BEGUN = "begun"
+_LATE_SECONDS = 60
+"""For how long AWS may answer with the state from before an update that it has accepted."""
 
 _FAILED = f"{FAILED}: traffic shift: "
 """Begin of the verdict on a combined configuration whose candidate missed a limit under traffic."""
@@ -80,7 +82,8 @@ class TrafficShift:
             steps=steps,
             bake_seconds=bake_seconds,
         )
-        self._looks_since_promotion: int | None = None
+        self._promoted_from: datetime | None = None
+        self._first_seen: datetime | None = None
         self._breach = ""
 
     def interrupted(self) -> str:
@@ -110,9 +113,9 @@ class TrafficShift:
             raise self._loss(look)
         if look.endpoint.pending_config == self._plan.final:
             # by this wait, an earlier try, or the same wait in another triggerer
-            self._looks_since_promotion = 0
+            self._promoted_from = look.modified
         if step in (ShiftStep.SHIFT, ShiftStep.BAKE, ShiftStep.PROMOTE):
-            if story := self._taken_back(look, step):
+            if story := self._taken_back(look):
                 return self._withdraw(look, story)
             measured = self._measured(look)
             if story := self._objection(look, measured):
@@ -123,7 +126,7 @@ class TrafficShift:
         if step is ShiftStep.SHIFT:
             self._shift(look, measured)
         elif step is ShiftStep.PROMOTE:
-            self._promote(measured)
+            self._promote(look, measured)
         return None
 
     def break_off(self, why: str) -> dict[str, Any]:
@@ -132,7 +135,8 @@ class TrafficShift:
         Nothing is done without a look that says whose endpoint it is by now.
 
         :return: as ``advance`` does at the end: the shift may be through all the same
-        :raises TrafficShiftError: the endpoint is being given the final configuration, which the candidate has earned
+        :raises TrafficShiftError: the endpoint is being given the final configuration, which the candidate has earned;
+            or somebody has deleted it, and it is left alone
         """
         name, story = self._deployed.endpoint_name, why
         try:
@@ -146,7 +150,9 @@ class TrafficShift:
             return {BREACH: story}
         if step is ShiftStep.DONE:
             return self._result()
-        if look is not None and look.endpoint.pending_config == self._plan.final:
+        if look is None or look.endpoint.status == "Deleting":
+            raise TrafficShiftError(f"{why}\n{self._loss(look)}", put_back=True)
+        if look.endpoint.pending_config == self._plan.final:
             message = f"{why}\nEndpoint {name} is being given {self._plan.final}: clear this task to see it through."
             raise TrafficShiftError(message)
         return {BREACH: story}
@@ -193,15 +199,17 @@ class TrafficShift:
         if self._hook.shift(self._deployed.endpoint_name, self._plan.shift(percent)):
             self._log.info("%s gets %g%% of the traffic.", ", ".join(self._plan.candidate), percent)
 
-    def _promote(self, measured: Measured) -> None:
+    def _promote(self, look: TrafficLook, measured: Measured) -> None:
         """Give the candidate the endpoint; the earlier variants and their instances go.
 
         That it was told so is noted, since what AWS takes back looks as if it had never been.
         """
+        if self._promoted_from is not None:
+            return
         tags = self._configs.tags(self._plan.combined)
-        if self._looks_since_promotion is not None or tags.get(PROMOTION) == _BEGUN:
+        if begun := tags.get(PROMOTION):
             # the looks that follow tell whether it is on its way or was taken back
-            self._looks_since_promotion = self._looks_since_promotion or 0
+            self._promoted_from = datetime.fromisoformat(begun)
             return
         verdict = tags.get(SMOKE_TEST, "")
         self._breach = _told_earlier(verdict)
@@ -211,33 +219,31 @@ class TrafficShift:
         self._log.info("All of the traffic was the candidate's: %s.%s", measured, self._doubt(measured))
         ensure_config(self._configs, self._candidate.final_config, self._deployed.previous_config, verdict)
         if self._hook.update(self._candidate.promotion):
-            self._looks_since_promotion = 0
-            self._configs.note(self._plan.combined, verdict, also={PROMOTION: _BEGUN})
+            self._promoted_from = look.modified
+            self._configs.note(self._plan.combined, verdict, also={PROMOTION: look.modified.isoformat()})
             self._log.info("The endpoint is being given %s.", self._plan.final)
 
     def _doubt(self, measured: Measured) -> str:
         return "" if self._tolerance.says_enough(measured) else " That is too little to judge by, and it goes on."
 
-    def _taken_back(self, look: TrafficLook, step: ShiftStep) -> str:
-        """Return that AWS took a promotion back; empty when it did not.
+    def _taken_back(self, look: TrafficLook) -> str:
+        """Return that AWS took a promotion back; empty when it did not, as far as this look tells.
 
         Two fleets would go on costing, with all of the traffic at a model that the registry does not know as proven.
-        The combined configuration has to be seen twice, since AWS may answer with the state from before the update.
+        AWS may answer with the state from before the update, which was changed no later than that; that a change back
+        counts is a guess, so that a minute of such answers is enough as well.
         """
-        if self._looks_since_promotion is None or step not in (ShiftStep.BAKE, ShiftStep.PROMOTE):
+        if self._promoted_from is None:
             return ""
-        self._looks_since_promotion += 1
-        if self._looks_since_promotion == 1:
+        self._first_seen = self._first_seen or look.seen
+        if look.modified <= self._promoted_from and (look.seen - self._first_seen).total_seconds() < _LATE_SECONDS:
             return ""
         reason = look.endpoint.failure_reason or "no reason given"
-        story = (
+        return (
             f"The update of endpoint {self._deployed.endpoint_name} to {self._plan.final} failed, and AWS put "
             f"{self._plan.combined} back, where the candidate had {self._plan.share(look):g}% of the traffic. AWS "
             f"says: {reason}"
         )
-        # It was made with the verdict of the smoke test, and never became live.
-        self._configs.note(self._plan.final, f"{_FAILED}{story}")
-        return story
 
     def _withdraw(self, look: TrafficLook, story: str) -> dict[str, Any] | None:
         """Take the traffic away from the candidate at once; None when the endpoint is too busy for that.
@@ -259,6 +265,8 @@ class TrafficShift:
         return self._hook.shift(self._deployed.endpoint_name, self._plan.shift(0.0))
 
     def _note(self, story: str) -> None:
+        """Keep why the shift is over; the final configuration, if it was made, is not live, whatever its test said."""
+        self._configs.note(self._plan.final, f"{_FAILED}{story}")
         # From now on the verdict says enough; a person who has the candidate tested again means a new begin.
         self._configs.note(self._plan.combined, f"{_FAILED}{story}", also={PROMOTION: ""})
 

@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import (
 from sagemaker_byoc.challenge import Challenge, read_criteria
 from sagemaker_byoc.errors import TransformJobError
 from sagemaker_byoc.held_out import HeldOutSet, is_held_out, require_set
-from sagemaker_byoc.hooks.challenge import find_champion
+from sagemaker_byoc.hooks.challenge import find_champion, reject_loser
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.held_out import HeldOutTest
@@ -279,7 +279,7 @@ class EvaluateChallengerOperator(BaseOperator):
         context["ti"].xcom_push(key="return_value", value=verdict)
         reason = f"The new model does not win against {against}: {'; '.join(verdict['reasons'])}."
         if own_arn:
-            self._reject(own_arn, reason)
+            reject_loser(self._connection, own_arn, reason, self._live_config(), self.log)
         raise AirflowSkipException(reason)
 
     def _criteria(self, questions: HeldOutSet | None) -> list[Criterion]:
@@ -363,10 +363,6 @@ class EvaluateChallengerOperator(BaseOperator):
     def _live_config(self) -> str | None:
         look = EndpointHook(self._connection).look(self.endpoint_name) if self.endpoint_name else None
         return look.live_config if look is not None else None
-
-    def _reject(self, arn: str, reason: str) -> None:
-        ModelPackageHook(self._connection).reject(arn, reason)
-        self.log.info("%s is rejected.", arn)
 
     @property
     def _connection(self) -> AwsConnection:

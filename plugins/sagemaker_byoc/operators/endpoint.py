@@ -19,12 +19,11 @@ from sagemaker_byoc.challenge import PastChallenge
 from sagemaker_byoc.claim import Contender, Turn
 from sagemaker_byoc.console import endpoint_url
 from sagemaker_byoc.errors import EndpointClaimError, EndpointFailedError, RequestError
-from sagemaker_byoc.hooks.challenge import lost_since
+from sagemaker_byoc.hooks.challenge import lost_since, reject_loser
 from sagemaker_byoc.hooks.claim import ClaimHook, holder_of
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.deployment import Deployment, DeploymentPlan
 from sagemaker_byoc.hooks.endpoint import EndpointHook
-from sagemaker_byoc.hooks.model_package import ModelPackageHook
 from sagemaker_byoc.links import EndpointLink
 from sagemaker_byoc.request import as_flag, as_mapping, require_text
 from sagemaker_byoc.retry import fail_fast, is_permanent
@@ -285,7 +284,7 @@ class CreateEndpointOperator(BaseOperator):
         defeat = lost_since(self._connection, past, live_config, self.log) if past else None
         if past and defeat:
             if past.model_package and defeat.is_compared:
-                ModelPackageHook(self._connection).reject(past.model_package, defeat.reason)
+                reject_loser(self._connection, past.model_package, defeat.reason, live_config, self.log)
             raise AirflowSkipException(f"Nothing is deployed: {defeat.reason}.")
 
     @property

@@ -294,7 +294,8 @@ class ApproveModelOperator(_JudgeModelOperator):
 class RejectModelOperator(_JudgeModelOperator):
     """Reject a version of the model registry, so that it is no champion and nobody approves it by mistake.
 
-    Put it behind what failed to prove the model, or took it away, with a trigger rule such as ``one_failed``. One that
+    Put it behind what was to prove the model, and behind the way back, with the trigger rule ``all_done`` and a
+    ``pre_execute`` that looks what failed: with ``one_failed`` it would look while the way back is under way. One that
     was approved before is rejected as well; ``ApproveModelOperator`` approves it again.
 
     With ``deployment``, the task is skipped, and says why, where the version still answers clients, such as a candidate
@@ -306,7 +307,7 @@ class RejectModelOperator(_JudgeModelOperator):
     :param model_package: the version, as ARN or as what ``RegisterModelOperator`` returned; empty, where there is no
         model registry, skips the task (templated)
     :param deployment: the result of ``CreateEndpointOperator`` that put this version behind an endpoint, or its JSON;
-        None rejects whatever serves (templated)
+        None, which is also what a task that pushed nothing gives, rejects whatever serves (templated)
     :param description: why; None names the run (templated)
     :param config: further members of the UpdateModelPackage request, such as ``ModelLifeCycle`` (templated)
     :param aws_conn_id: Airflow connection (templated)

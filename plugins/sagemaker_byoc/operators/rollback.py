@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from sagemaker_byoc.config_history import FAILED, SMOKE_TEST
+from sagemaker_byoc.config_history import FAILED
 from sagemaker_byoc.errors import RequestError, SmokeTestError
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
@@ -76,7 +76,8 @@ class Rollback:
         gone = look is None or look.status == "Deleting"
         if look is not None and not gone and look.target_config != goal.config_name:
             return ""
-        verdict = EndpointConfigHook(self._connection).tags(self._deployed.config_name).get(SMOKE_TEST, "")
+        deployed = self._deployed
+        verdict = EndpointConfigHook(self._connection).verdict(deployed.config_name, deployed.promoted_config)
         if verdict.startswith(FAILED):
             return f"An earlier try of this test ended so: {verdict}"
         who = "by an earlier try of this test or by somebody else"

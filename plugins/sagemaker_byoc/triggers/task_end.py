@@ -2,7 +2,8 @@
 
 Owns the choice of the event, and the push of what the task returns. What the end means is found out by the function
 that the trigger brings along. A task that does not wait any more is not ended: Airflow ends whichever task has the
-trigger's number, and on SQLite it gives the number of a wait that a person ended to the next one, at once.
+trigger's number, and on SQLite it gives the number of a wait that a person ended to the next one, at once. That one is
+told to look for itself.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ async def ending_event(
         return TriggerEvent(payload)
     try:
         if await in_thread(has_left, trigger.task_instance, "deferred"):
-            return TriggerEvent(payload)
+            return TriggerEvent({"begin_again": True})
         await in_thread(lambda: push_result(trigger.task_instance, result()))
     except Exception as error:  # noqa: BLE001 - a worker raises it again, where that is not done here
         final = isinstance(error, SageMakerByocError) or is_permanent(error)

@@ -57,13 +57,40 @@ def test_what_answers_clients_stays(
     assert told in why(deployed)
 
 
-@pytest.mark.parametrize("verdict", ["", "passed", "failed: accuracy"])
+@pytest.mark.parametrize("verdict", ["", "failed: accuracy"])
 @pytest.mark.parametrize("deployed", [DIRECT, BESIDE])
 def test_what_was_taken_away_is_rejected(endpoint: FakeCandidate, deployed: Deployed, verdict: str) -> None:
-    """By the task that found it bad, by AWS, or by a person."""
+    """By the task that found it bad, or by AWS."""
     endpoint.serves("old")
     endpoint.tags = {"smoke_test": verdict}
     assert why(deployed) == ""
+
+
+@pytest.mark.parametrize("deployed", [DIRECT, BESIDE])
+@pytest.mark.parametrize(("live", "told"), [("old", "iris was given old back"), (None, "iris was deleted")])
+def test_what_has_passed_and_is_gone_keeps_its_status(
+    endpoint: FakeCandidate, deployed: Deployed, live: str | None, told: str
+) -> None:
+    """A person took it away, and has said elsewhere what becomes of it; or the endpoint is off for the night."""
+    endpoint.serves(live)
+    endpoint.tags = {"smoke_test": "passed"}
+    assert told in why(deployed)
+
+
+def test_a_mix_serves_what_it_came_from_and_what_came_after(endpoint: FakeCandidate) -> None:
+    """AWS's own way back failed, and so did ours: clients may be answered by either."""
+    endpoint.serves("old")
+    endpoint.status = "UpdateRollbackFailed"
+    assert "a mix of old and what came after it" in why(DIRECT)
+
+
+@pytest.mark.parametrize("status", ["Failed", "OutOfService"])
+def test_what_another_deployment_broke_says_nothing_about_it(endpoint: FakeCandidate, status: str) -> None:
+    """It passed, was replaced, and its wait was cleared on the day on which a later model broke."""
+    endpoint.serves("third")
+    endpoint.status = status
+    endpoint.tags = {"smoke_test": "passed"}
+    assert "iris has third: another deployment came" in why(DIRECT)
 
 
 def test_what_is_being_taken_away_is_rejected(endpoint: FakeCandidate) -> None:

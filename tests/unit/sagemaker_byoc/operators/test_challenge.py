@@ -85,6 +85,17 @@ def test_the_loser_is_rejected_in_the_registry(registry: FakeRegistry) -> None:
     assert "does not win against version 1" in registry.packages[own]["ApprovalDescription"]
 
 
+def test_a_loser_that_serves_is_not_rejected(registry: FakeRegistry, aws: FakeAws) -> None:
+    """Its run was cleared after its deployment; clients would be answered by a rejected version."""
+    registry.holds(metric_accuracy="0.95")
+    own = registry.holds(training_job="iris-2", metric_accuracy="0.9")
+    FakeEndpoint(aws).exists("InService", "config")
+    serves(aws, own, "passed")
+    with pytest.raises(AirflowSkipException, match="does not win"):
+        TaskRun().of(operator(model_package={"model_package_arn": own}, endpoint_name="iris"))
+    assert registry.packages[own]["ModelApprovalStatus"] == "Approved"
+
+
 def test_the_champion_is_the_newest_approved_one_of_another_job(registry: FakeRegistry) -> None:
     """Neither an older one counts, nor a rejected one, nor the model itself, which an earlier try approved."""
     registry.holds(metric_accuracy="0.99")

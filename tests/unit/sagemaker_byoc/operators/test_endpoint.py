@@ -493,6 +493,26 @@ def test_an_old_run_does_not_replace_a_newer_model(aws: FakeAws, endpoint: FakeE
     assert not aws.asked("CreateEndpointConfig")
 
 
+def test_a_candidate_that_was_left_behind_keeps_no_newer_model_out(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """Clients are answered by the model that it stands beside, which is older."""
+    endpoint.exists("InService", "both")
+    tags = {
+        "both": {"candidate_for": "own", "replaced_config": "old", "data_date": "2026-03-01T00:00:00+00:00"},
+        "old": {"data_date": "2025-12-01T00:00:00+00:00"},
+    }
+
+    def describe(**request: Any) -> dict[str, Any]:
+        return {**endpoint.describe_config(**request), "EndpointConfigArn": f"arn:{request['EndpointConfigName']}"}
+
+    def list_tags(**request: Any) -> dict[str, Any]:
+        found = tags.get(request["ResourceArn"].removeprefix("arn:"), {})
+        return {"Tags": [{"Key": key, "Value": value} for key, value in found.items()]}
+
+    aws.on("DescribeEndpointConfig", describe)
+    aws.on("ListTags", list_tags)
+    assert TaskRun().of(operator())["operation"] == "update"
+
+
 @pytest.mark.parametrize(
     ("changes", "run"),
     [

@@ -74,6 +74,20 @@ def smoke_test(**changes: Any) -> InvokeSmokeTestOperator:
     return InvokeSmokeTestOperator(task_id="smoke_test", **{**settings, **SETTINGS, **changes})
 
 
+def test_a_way_back_that_a_worker_left_keeps_its_reason(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """It is on the configuration that was tested; the one of before the promotion has passed."""
+    verdicts = {"final": "failed: accuracy 0.5", "both": "passed"}
+
+    def list_tags(**request: Any) -> dict[str, Any]:
+        verdict = verdicts.get(request["ResourceArn"].rpartition("/")[2], "")
+        return {"Tags": [{"Key": "smoke_test", "Value": verdict}]}
+
+    aws.on("ListTags", list_tags)
+    endpoint.serves("old")
+    with pytest.raises(AirflowFailException, match=r"(?s)earlier try of this test ended so: failed: accuracy 0.5"):
+        TaskRun(try_number=2).of(smoke_test())
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_the_wait_finds_its_deployment_live(endpoint: FakeCandidate, deferrable: bool) -> None:
     """The result says which of the two configurations it is."""

@@ -229,7 +229,7 @@ def test_another_try_finds_that_aws_took_the_promotion_back(
     aws: FakeAws, endpoint: FakeCandidate, deferrable: bool
 ) -> None:
     """The one that sent it died; the endpoint looks as it did before, and is not told the same again."""
-    endpoint.tags = {"smoke_test": "passed", "promotion": "begun"}
+    endpoint.tags = {"smoke_test": "passed", "promotion": "2025-12-31T23:00:00+00:00"}
     endpoint.serves("both", {"AllTraffic": 0.0, "AllTraffic-candidate": 1.0})
     with pytest.raises(AirflowFailException, match=TAKEN_BACK):
         TaskRun(try_number=2).of(operator(deferrable=deferrable))
@@ -257,12 +257,38 @@ def test_the_same_wait_elsewhere_sees_a_promotion_come_and_go(aws: FakeAws, endp
     assert [request["EndpointConfigName"] for request in aws.asked("UpdateEndpoint")] == ["old"]
 
 
-def test_a_promotion_that_is_seen_late_is_waited_for(aws: FakeAws, endpoint: FakeCandidate) -> None:
+@pytest.mark.parametrize("late", [1, 3])
+def test_a_promotion_that_is_seen_late_is_waited_for(aws: FakeAws, endpoint: FakeCandidate, late: int) -> None:
     """AWS may answer once with the state from before an update that it has taken."""
-    endpoint.late = 1
+    endpoint.late = late
     assert TaskRun().of(operator(steps=None, bake_seconds=0))["operation"] == "shift"
     assert len(aws.asked("UpdateEndpoint")) == 1
     assert shares(aws) == [1.0]
+
+
+def test_a_promotion_of_which_nothing_is_seen_was_taken_back(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """In case that AWS does not count the way back as a change."""
+    endpoint.late = 100
+    with pytest.raises(AirflowFailException, match="update of endpoint iris to final failed"):
+        TaskRun().of(operator(steps=None, bake_seconds=0))
+    assert shares(aws) == [1.0, 0.0]
+
+
+def test_a_final_configuration_that_never_served_has_not_passed(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """It was made with the verdict of the smoke test, and would be taken for a way back."""
+    denied(aws, "UpdateEndpoint")
+    with pytest.raises(AirflowFailException, match="not authorized to perform UpdateEndpoint"):
+        TaskRun().of(operator(steps=None))
+    noted = {request["ResourceArn"].rpartition("/")[2] for request in aws.asked("AddTags") if failed(request)}
+    assert noted == {"final", "both"}
+
+
+def test_an_endpoint_that_was_deleted_is_not_made_again(aws: FakeAws, endpoint: FakeCandidate) -> None:
+    """Not even by a shift that breaks off: a person wants it gone."""
+    endpoint.serves(None)
+    with pytest.raises(AirflowFailException, match=r"(?s)bake_seconds.*somebody deleted it"):
+        TaskRun().of(operator(bake_seconds=-1))
+    assert changes_of(aws) == []
 
 
 LOST: list[tuple[str | None, str, str]] = [

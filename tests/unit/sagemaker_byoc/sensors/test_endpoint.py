@@ -163,6 +163,15 @@ def test_what_has_passed_its_test_is_not_marked_as_failed(
     assert not aws.asked("AddTags")
 
 
+def test_a_wait_that_is_cleared_tells_how_its_deployment_had_ended(aws: FakeAws, endpoint: FakeEndpoint) -> None:
+    """The smoke test found it bad and went back: AWS had no part in that, and the reason is kept."""
+    aws.on("ListTags", {"Tags": [{"Key": "smoke_test", "Value": "failed: accuracy 0.5"}]})
+    endpoint.goes_through(("InService", "old"))
+    with pytest.raises(AirflowFailException, match=r"iris has old back\. new ended so: failed: accuracy 0\.5"):
+        TaskRun().of(sensor())
+    assert not aws.asked("AddTags")
+
+
 def test_what_cannot_be_read_is_not_overwritten(aws: FakeAws, endpoint: FakeEndpoint) -> None:
     """It may say that the configuration has passed."""
     aws.on("ListTags", AwsSays("ThrottlingException", "Rate exceeded"))

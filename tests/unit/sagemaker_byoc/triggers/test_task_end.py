@@ -126,6 +126,7 @@ def test_a_task_that_a_person_ended_is_not_ended_again(training: FakeTraining, e
     with task_is("failed") as pipe:
         event = fired(for_job(ends_task_on=BOTH))
     assert type(event) is TriggerEvent
+    assert event.payload == {"begin_again": True}, "the other task must not take this end for its own"
     assert "return_value" not in pipe.xcoms
 
 
