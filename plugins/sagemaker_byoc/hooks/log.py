@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from sagemaker_byoc.retry import aws_code
 from sagemaker_byoc.training_log import LogEvent
 
 if TYPE_CHECKING:
@@ -91,7 +92,10 @@ class LogHook:
                 for name in _streams(client, group, stream_prefix, since)
                 for event in last_events(client, group, name, lines)
             ]
-        except client.exceptions.ResourceNotFoundException:
+        except client.exceptions.ClientError as error:
+            # not by the modelled class, of which threads that first ask for it at once may get different ones
+            if aws_code(error) != "ResourceNotFoundException":
+                raise
             return []
         newest = sorted(events, key=lambda event: int(event["timestamp"]))[-lines:]
         return [str(event["message"]) for event in newest]

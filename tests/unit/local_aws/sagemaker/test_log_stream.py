@@ -13,17 +13,8 @@ if TYPE_CHECKING:
     import pytest
 
 
-class _ExistsError(Exception):
-    """Stands for ResourceAlreadyExistsException."""
-
-
 class _FakeLogs:
     """CloudWatch Logs that enforces the documented limits."""
-
-    class exceptions:  # noqa: N801 - boto3's name
-        """boto3's error classes."""
-
-        ResourceAlreadyExistsException = _ExistsError
 
     def __init__(self) -> None:
         self.created: list[str] = []
@@ -31,8 +22,9 @@ class _FakeLogs:
         self.refusals = 0
 
     def create_log_group(self, *, logGroupName: str) -> None:  # noqa: N803 - boto3's names
-        """Say that it is there already."""
-        raise _ExistsError
+        """Say that it is there already, as botocore does whose threads have made their error classes at once."""
+        code = {"Error": {"Code": "ResourceAlreadyExistsException", "Message": "exists"}}
+        raise botocore.exceptions.ClientError(code, "CreateLogGroup")
 
     def create_log_stream(self, *, logGroupName: str, logStreamName: str) -> None:  # noqa: N803 - boto3's names
         """Record it."""
