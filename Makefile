@@ -7,7 +7,8 @@ REQUIREMENTS := requirements-dev.txt
 STOCK_VENV := .venv-stock
 STOCK_REQUIREMENTS := benchmarks/requirements-stock.txt
 CONTAINER_REQUIREMENTS := container/requirements.txt tests/unit/container/requirements.txt
-STACK := PYTHONPATH=include $(VENV)/bin/python -m local_stack
+# In the place of the shell, which would not pass a SIGTERM on.
+STACK := exec env PYTHONPATH=include $(VENV)/bin/python -m local_stack
 BENCH := PYTHONPATH=plugins:include:. $(VENV)/bin/python -W ignore
 PYTEST := $(VENV)/bin/python -m pytest
 PROCESSES ?= 3

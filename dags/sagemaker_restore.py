@@ -18,7 +18,8 @@ and trigger again with the name.
 **The model registry** follows what is live, where the deployment told which version it was. With *Model registry* off,
 both versions stay as they are, for example because the one that is taken away is good and only comes too early.
 
-**What if** models or configuration were deleted: then the task says which, and changes nothing. An endpoint that was
+**What if** there is nothing to go back to, as after a first deployment, or models or configuration were deleted: then
+the task says so, and changes nothing. An endpoint that was
 deleted or is Failed is created again.
 
 **Settings** are those of `sagemaker_retrain`.
@@ -30,7 +31,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sagemaker_byoc.config_history import PASSED
 from sagemaker_byoc.operators.endpoint_config import ListEndpointConfigsOperator
@@ -50,6 +51,18 @@ def skip_unless_restoring(context: Context) -> None:
     """End a run that was asked for the list only."""
     if not context["params"]["restore"]:
         raise AirflowSkipException("the param restore is off: the endpoint stays as it is")
+
+
+def check_way_back(context: Context) -> None:
+    """End a run that was asked for the list only; refuse one that has nothing to go back to."""
+    skip_unless_restoring(context)
+    listed = context["ti"].xcom_pull(task_ids="list_configs")
+    if not (context["params"]["endpoint_config_name"] or listed["before_live"]):
+        message = (
+            f"Endpoint {listed['endpoint_name']} has {listed['live']}, and nothing to go back to is known: it replaced "
+            "nothing that is still there, and no older configuration is listed that did not fail. Name one in the form."
+        )
+        raise AirflowFailException(message)
 
 
 def skip_unless_judging(context: Context) -> None:
@@ -142,7 +155,7 @@ with DAG(
 
     restore_endpoint = RestoreEndpointOperator(
         task_id="restore_endpoint",
-        pre_execute=skip_unless_restoring,
+        pre_execute=check_way_back,
         endpoint_name=ENDPOINT_NAME,
         endpoint_config_name=f"{{{{ {CHOSEN} }}}}",
     )

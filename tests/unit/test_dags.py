@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from local_stack.home import CHECKOUT
 
@@ -205,6 +205,20 @@ def rendered(task: Any, names: dict[str, Any]) -> str:
     """Render the version that a task is about, with the macros of its DAG."""
     template = task.dag.get_template_env().from_string(task.model_package)
     return str(template.render(**names, **task.dag.user_defined_macros))
+
+
+def test_a_restoration_without_a_way_back_says_so() -> None:
+    """After a first deployment there is none, and the form has not named one."""
+    check = load("sagemaker_restore").check_way_back
+    first = {"endpoint_name": "iris", "live": "iris-1", "before_live": None}
+    ti = SimpleNamespace(xcom_pull=lambda **_: first)
+    with pytest.raises(AirflowFailException, match=r"iris has iris-1, and nothing to go back to is known"):
+        check({"params": {"restore": True, "endpoint_config_name": None}, "ti": ti})
+    check({"params": {"restore": True, "endpoint_config_name": "iris-0"}, "ti": ti})
+    first["before_live"] = "iris-0"
+    check({"params": {"restore": True, "endpoint_config_name": None}, "ti": ti})
+    with pytest.raises(AirflowSkipException, match="restore is off"):
+        check({"params": {"restore": False, "endpoint_config_name": None}, "ti": ti})
 
 
 def test_the_registry_is_left_alone_when_told_so() -> None:

@@ -68,6 +68,7 @@ class ShiftTrafficOperator(BaseOperator):
     ``none``.
 
     CloudWatch gets SageMaker's metrics once a minute, and late. A step of less than a few minutes sees little on AWS.
+    Minutes are whole: what the smoke test asked in the minute in which the first step begins counts as well.
 
     :param deployment: the result of ``CreateEndpointOperator``, or its JSON (templated)
     :param steps: shares of the traffic in percent, ascending to 100, as a list, its JSON or ``10, 50, 100`` (templated)
