@@ -47,7 +47,7 @@ test-integration: setup ## provider and local AWS over HTTP, real processes: min
 	$(PYTEST) tests/integration tests/engines -m "not docker" --ignore=tests/integration/benchmarks/test_waiting.py --ignore=tests/integration/benchmarks/test_swap.py $(AT_ONCE)
 
 test-docker: setup ## a real Docker engine and registry; skipped without them, unless REQUIRE_DOCKER=1
-	$(PYTEST) tests/docker tests/engines -m docker $(AT_ONCE)
+	$(PYTEST) tests/docker tests/engines -m docker
 
 test-compose: setup ## the stack of docker-compose.yaml, both executors: minutes; skipped without Docker as above
 	$(PYTEST) tests/compose

@@ -1,8 +1,8 @@
 """How the tests are spread over processes that run at once.
 
-A file is the smallest unit, since its tests share what they start. Folders whose files share something for the whole
-session are one unit each: two local AWS in one process would share moto's memory, and two processes would build the
-same images twice.
+A file is the smallest unit, since its tests share what they start. A folder whose files share a local AWS for the whole
+session is one unit: a second local AWS in the same process would share moto's memory. Tests that need a Docker engine
+are not spread: they share the engine's images and its cache.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-TOGETHER = ("docker/container", "docker", "engines")
-"""Folders that stay together, the inner ones first."""
+TOGETHER = ("engines",)
+"""Folders that stay together."""
 
 
 @pytest.hookimpl(tryfirst=True)
