@@ -23,6 +23,7 @@ from sagemaker_byoc.errors import (
 )
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
 from sagemaker_byoc.hooks.log import LogHook
+from sagemaker_byoc.run import tag_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,13 +71,14 @@ def finish(
         # AWS goes back only from what is not live yet, so somebody else has put the earlier one there.
         verdict = Verdict.SUPERSEDED
     why = explain(verdict, look, goal)
-    if verdict is Verdict.ROLLED_BACK and tested:
-        # A wait that was cleared: what ended this deployment was seen before.
+    mark = tag_value(f"{FAILED}: {why}")
+    if verdict is Verdict.ROLLED_BACK and tested not in ("", None, mark):
+        # A wait that was cleared: what ended this deployment was seen before, and it was not this.
         why = (
             f"Endpoint {goal.endpoint_name} has {goal.previous_config_name} back. {goal.config_name} ended so: {tested}"
         )
     if tested == "" and _is_to_blame(verdict, look, goal):
-        EndpointConfigHook(connection).note(goal.config_name, f"{FAILED}: {why}")
+        EndpointConfigHook(connection).note(goal.config_name, mark)
     lines = LogHook(connection).last_words(
         # Pings of the fleet from before would push the new containers' words out.
         LOG_GROUP.format(goal.endpoint_name),
