@@ -95,8 +95,9 @@ EVENT_QUEUE_URL = "{{ var.json.sagemaker_retrain.event_queue_url | default('') }
 # Empty where the Variable has none: the tasks of the model registry are then skipped.
 MODEL_PACKAGE_GROUP = "{{ var.json.sagemaker_retrain.model_package_group | default('') }}"
 
-# Empty where the Variable has none: models are then compared by the metrics of their training jobs alone.
-HELD_OUT_RECORDS = "{{ var.json.sagemaker_retrain.held_out_records | default('') }}"
+# Empty where the Variable has none, and in a run that does not deploy: models are then compared by the metrics of their
+# training jobs alone, which costs nothing.
+HELD_OUT_RECORDS = "{{ (var.json.sagemaker_retrain.held_out_records | default('')) if params.deploy else '' }}"
 
 # Of the run's version. No XComArg, which would skip what follows a smoke test together with the registry's own tasks: a
 # run without a registry whose test failed would then have no failed task at its end, and succeed.

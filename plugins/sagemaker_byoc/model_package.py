@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["ModelPackage", "client_token", "group_name", "inference_specification", "package_arn", "properties"]
 
 MOST_PROPERTIES = 50
+_HELD_OUT_PROPERTIES = 3
+"""Digest of a held-out set and its two metrics."""
+
 KEY_LENGTH, VALUE_LENGTH = 128, 256
 NOT_A_PROPERTY_CHARACTER = re.compile(r"[^\w .:/=+\-@]")
 """What CustomerMetadataProperties may hold: letters, digits, spaces and these. Source: botocore's sagemaker model."""
@@ -139,14 +142,16 @@ class ModelPackage:
 
 
 def properties(own: Mapping[str, Any], facts: Mapping[str, str], metrics: Mapping[str, float]) -> dict[str, Any]:
-    """Return the properties of a version, metrics last; at most 50, of which the user's own come first and win.
+    """Return the properties of a version, metrics last, of which the user's own come first and win.
+
+    At most 50, with room left for what a held-out set will tell.
 
     :param own: the user's; kept as they are for the request's check
     """
     ours = {**facts, **{f"{METRIC}{name}": repr(float(value)) for name, value in metrics.items()}}
     clean = {_clean(name, KEY_LENGTH): _clean(text, VALUE_LENGTH) for name, text in ours.items()}
     new = [(name, text) for name, text in clean.items() if name not in own]
-    return {**own, **dict(new[: max(0, MOST_PROPERTIES - len(own))])}
+    return {**own, **dict(new[: max(0, MOST_PROPERTIES - _HELD_OUT_PROPERTIES - len(own))])}
 
 
 def inference_specification(given: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:

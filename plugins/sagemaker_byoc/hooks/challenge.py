@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sagemaker_byoc.challenge import Defeat
 from sagemaker_byoc.config_history import line_of, without_candidate
 from sagemaker_byoc.hooks.endpoint_config import EndpointConfigHook
+from sagemaker_byoc.hooks.model import ModelHook
 from sagemaker_byoc.hooks.model_package import ModelPackageHook
 from sagemaker_byoc.model_package import APPROVED, PENDING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sagemaker_byoc.hooks.connection import AwsConnection
     from sagemaker_byoc.model_package import ModelPackage
 
-__all__ = ["find_champion", "lost_since", "reject_loser"]
+__all__ = ["find_champion", "live_model", "lost_since", "reject_loser"]
 
 
 def find_champion(
@@ -59,6 +60,18 @@ def lost_since(connection: AwsConnection, past: PastChallenge, live_config: str 
     challenge = past.against(metrics)
     log.info("The %s.\n%s", whose, challenge.table())
     return Defeat(f"{whose}: {'; '.join(challenge.reasons)}") if challenge.reasons else None
+
+
+def live_model(connection: AwsConnection, champion: ModelPackage | None, live_config: str | None) -> str | None:
+    """Return the model by which the champion serves; None where it does not serve, or by more than one.
+
+    It may have another image or environment than its version tells.
+    """
+    config = without_candidate(live_config or "", EndpointConfigHook(connection).known) if champion else None
+    if config is None or champion is None or config.model_package != champion.arn or len(config.models) != 1:
+        return None
+    [name] = config.models
+    return name if ModelHook(connection).describe(name) is not None else None
 
 
 def reject_loser(connection: AwsConnection, arn: str, reason: str, live_config: str | None, log: Logger) -> None:

@@ -20,7 +20,7 @@ from sagemaker_byoc.hooks.transform_job import TransformJobHook, paid_job
 from sagemaker_byoc.naming import content_name
 from sagemaker_byoc.prediction import read_predictions
 from sagemaker_byoc.request import as_mapping
-from sagemaker_byoc.retry import is_denied, is_permanent
+from sagemaker_byoc.retry import aws_code, is_denied, is_permanent
 from sagemaker_byoc.s3_location import S3Location
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 __all__ = ["HeldOutTest", "RunningJob", "Scores"]
 
 _DEFAULT_PAYLOAD_MB = 6
-"""What AWS takes for MaxPayloadInMB where the request has none. Source: botocore's sagemaker model."""
+"""MaxPayloadInMB where the configuration has none: what AWS takes then. Source: botocore's sagemaker model.
+
+It is said in the request, since AWS would ask the container for its own limit otherwise.
+"""
 
 _MEGABYTE = 1024 * 1024
 _FILLED_IN = ("TransformJobName", "ModelName", "TransformInput", "BatchStrategy", "DataProcessing")
@@ -105,19 +108,27 @@ class HeldOutTest:
         self._folder = S3Location.parse(uri, "transform_uri")
         self._jobs = TransformJobHook(connection)
         self._config = as_mapping(config or {}, _FIELD)
-        megabytes = self._request(_PLACEHOLDER, self._folder.uri).get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
+        megabytes = self._request(_PLACEHOLDER, self._folder.uri)["MaxPayloadInMB"]
         self._bodies = questions.bodies(content_type, megabytes * _MEGABYTE or float("inf"))
 
-    def scores(self, own: ModelPackage | None, model_name: str, champion: ModelPackage | None) -> Scores:
+    def scores(
+        self, own: ModelPackage | None, model_name: str, champion: ModelPackage | None, live_model: str | None = None
+    ) -> Scores:
         """Return what challenger and champion are worth, and keep it with their versions, once both have answered.
+
+        The challenger is always asked, since its version may have been registered before its model was made anew; an
+        equal model has an equal job, which is found.
 
         :param own: the challenger's version; None keeps nothing of it
         :param model_name: the challenger's model
+        :param live_model: the model by which the champion serves; None makes one of its version
         :raises TransformJobError: a job that was waited for left no answers that can be used
         """
-        known = [self._known(own), self._known(champion) if champion else {}]
+        known = [None, self._known(champion) if champion else {}]
         # Before any job, so that what cannot be made a model costs nothing.
-        champion_model = self._model_of(champion, model_name) if champion and known[1] is None else ""
+        champion_model = ""
+        if champion and known[1] is None:
+            champion_model = live_model or self._model_of(champion, model_name)
         answers = self._ask_each(list(zip(known, (model_name, champion_model), strict=True)))
         running = [answer for answer in answers if isinstance(answer, RunningJob)]
         if running:
@@ -130,6 +141,8 @@ class HeldOutTest:
     def _ask_each(self, models: Sequence[tuple[dict[str, float] | None, str]]) -> list[dict[str, float] | RunningJob]:
         """Ask each model whose metrics are not known; what goes wrong with one stops the jobs made for those before.
 
+        Where the account's quota allows one job at a time, the second model is asked when the first has answered.
+
         :param models: metrics, and name of the model
         """
         answers: list[dict[str, float] | RunningJob] = []
@@ -137,6 +150,9 @@ class HeldOutTest:
             try:
                 answers.append(self._ask(name) if known is None else known)
             except Exception as error:
+                if aws_code(error) == "ResourceLimitExceeded" and any(isinstance(job, RunningJob) for job in answers):
+                    self._log.info("%s is asked when the other model has answered: %s", name, error)
+                    break
                 if is_permanent(error):
                     for job in answers:
                         if isinstance(job, RunningJob) and job.own:
@@ -228,6 +244,7 @@ class HeldOutTest:
             raise RequestError(f"{_FIELD}.TransformOutput.{member}", output[member], "KmsKeyId alone")
         source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": questions_uri}}
         request = {
+            "MaxPayloadInMB": _DEFAULT_PAYLOAD_MB,
             **{member: value for member, value in self._config.items() if member != "Tags"},
             "TransformJobName": _PLACEHOLDER,
             "ModelName": model_name,

@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import (
 from sagemaker_byoc.challenge import Challenge, read_criteria
 from sagemaker_byoc.errors import TransformJobError
 from sagemaker_byoc.held_out import HeldOutSet, is_held_out, require_set
-from sagemaker_byoc.hooks.challenge import find_champion, reject_loser
+from sagemaker_byoc.hooks.challenge import find_champion, live_model, reject_loser
 from sagemaker_byoc.hooks.connection import AwsConnection
 from sagemaker_byoc.hooks.endpoint import EndpointHook
 from sagemaker_byoc.hooks.held_out import HeldOutTest
@@ -251,10 +251,11 @@ class EvaluateChallengerOperator(BaseOperator):
             criteria = self._criteria(test.questions if test else None)
             own_arn = package_arn(self.model_package) if self.model_package else None
             job = result_of(self._connection, self.training_job, "training_job_name", with_metrics=True)
-            champion = find_champion(self._connection, group, job["training_job_name"], self._live_config())
+            live_config = self._live_config()
+            champion = find_champion(self._connection, group, job["training_job_name"], live_config)
             # What the jobs printed costs nothing to compare: what is missing there is told before models are asked.
             _challenge([one for one in criteria if not is_held_out(one.metric)], job, champion, None)
-            scores = self._scores(test, own_arn, champion) if test else None
+            scores = self._scores(test, own_arn, champion, live_config) if test else None
             if scores is None or not scores.running:
                 break
             waited = self._wait(context, scores.running)
@@ -311,10 +312,12 @@ class EvaluateChallengerOperator(BaseOperator):
             waited=waited,
         )
 
-    def _scores(self, test: HeldOutTest, own_arn: str | None, champion: ModelPackage | None) -> Scores:
+    def _scores(
+        self, test: HeldOutTest, own_arn: str | None, champion: ModelPackage | None, live_config: str | None
+    ) -> Scores:
         model_name = require_text(self.model_name, "model_name", "the model that CreateModelOperator made")
         own = ModelPackageHook(self._connection).describe(own_arn) if own_arn else None
-        return test.scores(own, model_name, champion)
+        return test.scores(own, model_name, champion, live_model(self._connection, champion, live_config))
 
     def _wait(self, context: Context, running: Sequence[RunningJob]) -> list[str]:
         """Wait until all jobs have ended, which is not here if the wait is deferred."""

@@ -137,6 +137,59 @@ def test_the_champions_model_is_made_from_its_version(
     assert {"Key": "project", "Value": "sagemaker-byoc"} in request["Tags"]
 
 
+def test_a_champion_that_serves_is_asked_by_the_model_that_serves(
+    aws: FakeAws, registry: FakeRegistry, transform: FakeTransform
+) -> None:
+    """It may have another image or environment than its version tells, and clients have what it answers."""
+    arn = champion(registry)
+    transform._create_model(ModelName="serving", PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE)
+    live = {"Tags": [{"Key": "model_package", "Value": arn}, {"Key": "smoke_test", "Value": "passed"}]}
+    variants = [{"VariantName": "AllTraffic", "ModelName": "serving"}]
+    config = {"EndpointConfigName": "live", "EndpointConfigArn": "arn", "CreationTime": THEN}
+    state = {"EndpointName": "iris", "EndpointArn": "arn", "EndpointStatus": "InService", "EndpointConfigName": "live"}
+    aws.on("DescribeEndpoint", {**state, "CreationTime": THEN, "LastModifiedTime": THEN})
+    aws.on("DescribeEndpointConfig", {**config, "ProductionVariants": variants})
+    aws.on("ListTags", live)
+    TaskRun().of(operator(endpoint_name="iris"))
+    assert [request["ModelName"] for request in aws.asked("CreateTransformJob")] == ["challenger", "serving"]
+    assert not aws.asked("CreateModel")
+
+
+def test_a_quota_of_one_job_asks_one_model_after_the_other(
+    aws: FakeAws, registry: FakeRegistry, transform: FakeTransform
+) -> None:
+    """The first job would hold the quota through all retries, and be paid for in vain."""
+    champion(registry)
+
+    def create(**request: Any) -> dict[str, Any]:
+        if any(job["TransformJobStatus"] == "InProgress" for job in transform.jobs.values()):
+            raise AwsSays("ResourceLimitExceeded", "The account-level service limit for transform job usage is 1.")
+        return transform.create(**request)
+
+    aws.on("CreateTransformJob", create)
+    run = TaskRun()
+    assert compared(run.of(operator())) == (1.0, 1.0)
+    assert len(transform.jobs) == len(run.deferrals) == 2
+
+
+def test_a_model_that_was_made_anew_is_asked_again(
+    aws: FakeAws, registry: FakeRegistry, transform: FakeTransform
+) -> None:
+    """Its version is that of the training job, and keeps what the model of before answered."""
+    mine = own_version(registry)
+    transform._create_model(ModelName="fixed", PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE)
+    transform.rules["challenger"] = labels("4")
+    assert compared(TaskRun().of(operator(model_package=mine)))[0] == 0.75
+    assert compared(TaskRun().of(operator(model_package=mine, model_name="fixed")))[0] == 1.0
+    assert kept(registry, mine)["metric:held_out:accuracy"] == "1.0"
+
+
+def test_the_size_of_a_request_is_said(aws: FakeAws, registry: FakeRegistry, transform: FakeTransform) -> None:
+    """AWS would ask the container for its own limit, and the set is cut by ours."""
+    TaskRun().of(operator())
+    assert [request["MaxPayloadInMB"] for request in aws.asked("CreateTransformJob")] == [6]
+
+
 def test_what_came_out_is_kept_and_nobody_is_asked_again(
     aws: FakeAws, registry: FakeRegistry, transform: FakeTransform
 ) -> None:
