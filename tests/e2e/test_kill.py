@@ -251,9 +251,8 @@ def test_traffic_stays_where_a_person_ends_its_shift(killable: Stack) -> None:
 def test_traffic_is_shifted_on_by_another_triggerer(killable: Stack) -> None:
     """It finds the step on the endpoint, does not take it again, and takes the next one."""
     shift = Shift.start(killable, "moved").until_half()
-    before = triggerers_alive(killable)
     start_part(killable, "triggerer-2", "triggerer")
-    until(lambda: triggerers_alive(killable) > before, "there is one more triggerer")
+    until(lambda: triggerers_alive(killable) == 2, "there are two triggerers")
     end_part(killable, "triggerer", signal.SIGKILL)
     assert shift.half()
     assert shift.run.wait() == "success"
