@@ -193,8 +193,9 @@ def test_a_wait_outlives_a_restart_of_the_scheduler(killable: Stack, start: Star
     for wait in waits:
         wait.still_sees_the_end()
     # Airflow's LocalExecutor may wait for idle workers for ever.
-    for process in (*psutil.Process(old.pid).children(recursive=True), old):
-        process.kill()
+    for worker in psutil.Process(old.pid).children(recursive=True):
+        worker.kill()
+    old.kill()
     old.wait(60)
 
 
