@@ -59,7 +59,7 @@ def test_it_fires_when_the_job_has_ended(aws: FakeAws, training: FakeTraining, e
 def test_each_step_of_the_job_is_logged_once(training: FakeTraining, capsys: pytest.CaptureFixture[str]) -> None:
     """The log of a waiting task shows what the job does, and nothing while it does not change."""
     # The first state lasts, since lists go on while the first look is on its way.
-    states = [*["Downloading"] * 5, *["Training"] * 3, "Uploading"]
+    states = [*["Downloading"] * 50, *["Training"] * 3, "Uploading"]
     training.goes_through("job", *(("InProgress", state) for state in states), ("Completed", "Completed"))
     event_of(trigger())
     steps = [line.split("Training job job: ")[1].split()[0] for line in logged(capsys) if "Training job job: " in line]
