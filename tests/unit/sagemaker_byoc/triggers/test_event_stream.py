@@ -181,6 +181,7 @@ def test_somebody_elses_messages_stay_in_the_queue(queue: FakeQueue, caplog: pyt
                 await until(partial(attrgetter("receive_count"), message), "the message was read")
             queue.put(NEWS)
             await asyncio.wait_for(news.wait(), 20)
+            await until(lambda: len(queue.messages) == 2, "the news are deleted")
 
     asyncio.run(wrong_queue())
     assert [message.body for message in queue.messages.values()] == ["an order", "another order"]
