@@ -1,7 +1,7 @@
 """Brings the data of a channel from S3 into a host's directory.
 
-Owns which objects a channel has, which host gets which, and under what path each one lands. Must not know
-jobs or statuses.
+Owns which objects a channel has, the refusal where it has none, which host gets which, and under what path each one
+lands. Must not know jobs or statuses.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 
-from local_aws.sagemaker.s3_location import S3Location
+from local_aws.errors import validation
+from local_aws.sagemaker.s3_location import S3Location, read_location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["DownloadError", "S3Object", "download", "find_objects", "shard"]
+    from local_aws.cloud import Cloud
+
+__all__ = ["DownloadError", "S3Object", "download", "find_objects", "require_objects", "shard"]
 
 _PARALLEL = 8
 
@@ -61,6 +64,29 @@ def find_objects(s3: Any, channel: Mapping[str, Any]) -> list[S3Object]:
     if "ShuffleConfig" in channel:
         random.Random(channel["ShuffleConfig"]["Seed"]).shuffle(objects)  # noqa: S311 - the request names the seed
     return objects
+
+
+def require_objects(channel: Mapping[str, Any], cloud: Cloud, *, path: str, role: str) -> None:
+    """Refuse the request of a job whose data is not there.
+
+    :param channel: as for ``find_objects``
+    :param path: where its URI is in the request, in the spelling of AWS's messages
+    :param role: whose permissions count, as the message names it behind "the role"
+    :raises AwsError: ``ValidationException``
+    """
+    uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+    location = read_location(uri, path)
+    try:
+        found = bool(find_objects(cloud.client("s3"), channel))
+    except DownloadError:
+        found = False
+    if not found:
+        message = (
+            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
+            f"exists in the selected region ({cloud.region}), that objects exist under that S3 prefix, and that the "
+            f'role {role} has "s3:ListBucket" permissions on bucket "{location.bucket}".'
+        )
+        raise validation(message)
 
 
 def shard(objects: Sequence[S3Object], index: int, count: int) -> list[S3Object]:

@@ -5,12 +5,12 @@ Owns the jobs by name and the answers of their operations. Must not know how a j
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from local_aws.errors import AwsError, validation
 from local_aws.sagemaker.event import EventPublisher, epoch_milliseconds
+from local_aws.sagemaker.job_register import JobRegister
 from local_aws.sagemaker.listing import Listing
 from local_aws.sagemaker.training_request import check_request
 from local_aws.sagemaker.training_run import TrainingRun, output_artifacts
@@ -79,8 +79,7 @@ class TrainingJobs:
         self._tags = tags
         self._events = events
         self._stop_grace_seconds = stop_grace_seconds
-        self._jobs: dict[str, _Job] = {}
-        self._lock = threading.Lock()
+        self._jobs: JobRegister[_Job] = JobRegister()
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -95,37 +94,31 @@ class TrainingJobs:
 
     def close(self) -> None:
         """End every running job."""
-        with self._lock:
-            jobs = list(self._jobs.values())
-        threads = [threading.Thread(target=job.run.close, daemon=True) for job in jobs if not job.state.is_terminal]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        self._jobs.close()
 
     def _create(self, request: Request) -> Response:
         name = request["TrainingJobName"]
         arn = self._cloud.arn("sagemaker", f"training-job/{name}")
-        self._refuse_duplicate(name, arn)
+        taken = _taken(arn)
+        self._jobs.refuse_taken(name, taken)
         self._tags.check(request.get("Tags", []))
         check_request(request, self._cloud, self._engine)
-        with self._lock:
-            # Two creates may race through the checks; the name decides here.
-            self._refuse_duplicate(name, arn)
-            self._tags.register(arn, request.get("Tags", []))
-            model, _ = output_artifacts(request)
-            state = TrainingState(request, arn, str(model.location), self._publish)
-            run = TrainingRun(request, state, self._cloud, self._engine, stop_grace_seconds=self._stop_grace_seconds)
-            self._jobs[name] = _Job(state, run)
-        run.start()
+        # Two creates may race through the checks; the name decides here.
+        self._jobs.add(name, lambda: self._make(request, arn), taken).run.start()
         return {"TrainingJobArn": arn}
+
+    def _make(self, request: Request, arn: str) -> _Job:
+        self._tags.register(arn, request.get("Tags", []))
+        model, _ = output_artifacts(request)
+        state = TrainingState(request, arn, str(model.location), self._publish)
+        run = TrainingRun(request, state, self._cloud, self._engine, stop_grace_seconds=self._stop_grace_seconds)
+        return _Job(state, run)
 
     def _describe(self, request: Request) -> Response:
         return self._find(request).state.describe()
 
     def _list(self, request: Request) -> Response:
-        with self._lock:
-            jobs = list(self._jobs.values())
+        jobs = self._jobs.all()
         if "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
             # No job here ever has a warm pool or a training plan.
             jobs = []
@@ -141,25 +134,15 @@ class TrainingJobs:
             # Wording not known from AWS.
             message = f"Training job {job.state.arn} is in status {job.state.status}; only an ended job can be deleted."
             raise AwsError("ResourceInUse", message)
-        with self._lock:
-            self._jobs.pop(job.state.name, None)
+        self._jobs.remove(job.state.name)
         self._tags.forget(job.state.arn)
         return {}
 
     def _find(self, request: Request) -> _Job:
-        with self._lock:
-            job = self._jobs.get(request["TrainingJobName"])
+        job = self._jobs.find(request["TrainingJobName"])
         if job is None:
             raise validation("Requested resource not found.")
         return job
-
-    def _refuse_duplicate(self, name: str, arn: str) -> None:
-        if name in self._jobs:
-            message = (
-                "Training job names must be unique within an AWS account and region, and a training job with this name "
-                f"already exists ({arn})"
-            )
-            raise AwsError("ResourceInUse", message)
 
     def _publish(self, state: TrainingState) -> None:
         facts = state.describe()
@@ -172,3 +155,11 @@ class TrainingJobs:
         ]
         detail["Tags"] = {tag["Key"]: tag["Value"] for tag in self._tags.of(state.arn)}
         self._events.publish("SageMaker Training Job State Change", state.arn, detail)
+
+
+def _taken(arn: str) -> AwsError:
+    message = (
+        "Training job names must be unique within an AWS account and region, and a training job with this name already "
+        f"exists ({arn})"
+    )
+    return AwsError("ResourceInUse", message)

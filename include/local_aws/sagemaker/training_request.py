@@ -13,7 +13,7 @@ import botocore.exceptions
 
 from local_aws.container import ContainerError
 from local_aws.errors import missing_here, quota_exceeded, validation
-from local_aws.sagemaker.channel import DownloadError, find_objects
+from local_aws.sagemaker.channel import require_objects
 from local_aws.sagemaker.cluster import Cluster
 from local_aws.sagemaker.metric import check_definitions
 from local_aws.sagemaker.ml_directory import ML_ROOT
@@ -178,16 +178,5 @@ def _check_source(request: Mapping[str, Any], channel: Mapping[str, Any], groups
 
 
 def _check_objects(request: Mapping[str, Any], channel: Mapping[str, Any], cloud: Cloud) -> None:
-    uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
-    location = read_location(uri, f"inputDataConfig channel {channel['ChannelName']!r} s3Uri")
-    try:
-        found = bool(find_objects(cloud.client("s3"), channel))
-    except DownloadError:
-        found = False
-    if not found:
-        message = (
-            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
-            f"exists in the selected region ({cloud.region}), that objects exist under that S3 prefix, and that the "
-            f'role "{request["RoleArn"]}" has "s3:ListBucket" permissions on bucket "{location.bucket}".'
-        )
-        raise validation(message)
+    path = f"inputDataConfig channel {channel['ChannelName']!r} s3Uri"
+    require_objects(channel, cloud, path=path, role=f'"{request["RoleArn"]}"')

@@ -18,12 +18,18 @@ from local_aws.sagemaker.artifact import Artifact, UploadError
 from local_aws.sagemaker.channel import DownloadError, download, find_objects, shard
 from local_aws.sagemaker.checkpoint import CheckpointSync
 from local_aws.sagemaker.cluster import Cluster, Host
+from local_aws.sagemaker.job_end import (
+    CLOSE_GRACE_SECONDS,
+    INTERNAL_ERROR,
+    JobClosedError,
+    JobFailedError,
+    StopRequestedError,
+)
 from local_aws.sagemaker.metric import MetricWatch
 from local_aws.sagemaker.ml_directory import MlDirectory
 from local_aws.sagemaker.s3_location import S3Location
 from local_aws.sagemaker.training_config import channel_mode, checkpoint_path, config_files, environment
 from local_aws.sagemaker.training_host import TrainingHost
-from local_aws.sagemaker.training_state import StopRequestedError, TrainingState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,21 +37,18 @@ if TYPE_CHECKING:
 
     from local_aws.cloud import Cloud
     from local_aws.container import Engine
+    from local_aws.sagemaker.training_state import TrainingState
 
 __all__ = ["TrainingRun", "output_artifacts"]
 
 _logger = logging.getLogger(__name__)
 
-_INTERNAL_ERROR = "InternalServerError: We encountered an internal error. Please try again."
 _OUT_OF_MEMORY = (
     "ClientError: Please use an instance type with more memory, or reduce the size of job data processed on an "
     "instance."
 )
 """Seen as the FailureReason of jobs that ran out of memory, in public notes on them up to 2026; AWS documents no text.
 That a failure file goes before it is a guess."""
-
-_CLOSE_GRACE_SECONDS = 2.0
-"""Grace for containers when the local AWS itself goes down."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,6 @@ class _Exit:
 
 class _Stop:
     """Somebody asked for the end: a user, or the local AWS that goes down."""
-
-
-class _FailureError(Exception):
-    """The job fails; the text is its FailureReason."""
-
-
-class _ClosedError(Exception):
-    """The local AWS goes down, and the job ends without an end."""
 
 
 @dataclass(frozen=True)
@@ -129,17 +124,17 @@ class TrainingRun:
     def close(self) -> None:
         """End the job's containers without keeping anything: the local AWS, and the job with it, goes down."""
         self._closing.set()
-        self._grace_seconds = min(self._grace_seconds, _CLOSE_GRACE_SECONDS)
+        self._grace_seconds = min(self._grace_seconds, CLOSE_GRACE_SECONDS)
         self._news.put(_Stop())
         for host in self._hosts:
-            host.stop(_CLOSE_GRACE_SECONDS)
+            host.stop(CLOSE_GRACE_SECONDS)
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
     def _run(self) -> None:
         try:
             end = self._end()
-        except _ClosedError:
+        except JobClosedError:
             self._clean_up()
             return
         # First the files: once the job has ended, another one may have its name and with it its directory.
@@ -149,19 +144,19 @@ class TrainingRun:
     def _end(self) -> _End:
         """Run the job and return with what it ends.
 
-        :raises _ClosedError: when nobody is left to be told
+        :raises JobClosedError: when nobody is left to be told
         """
         try:
             return self._walk()
         except StopRequestedError:
             return _End("Stopped", "Stopped")
-        except _FailureError as failure:
+        except JobFailedError as failure:
             return self._fail(str(failure))
-        except _ClosedError:
+        except JobClosedError:
             raise
         except Exception:
             _logger.exception("The training job %s failed inside the local AWS", self._state.name)
-            return self._fail(_INTERNAL_ERROR)
+            return self._fail(INTERNAL_ERROR)
 
     def _walk(self) -> _End:
         self._state.advance("Pending", "Training job waiting for capacity")
@@ -180,7 +175,7 @@ class TrainingRun:
 
     def _refuse_when_closing(self) -> None:
         if self._closing.is_set():
-            raise _ClosedError
+            raise JobClosedError
 
     def _prepare_hosts(self) -> None:
         shutil.rmtree(self._root, ignore_errors=True)
@@ -217,7 +212,7 @@ class TrainingRun:
                 self._copy_checkpoints_in()
         except DownloadError as error:
             message = f"ClientError: Data download failed:{error}"
-            raise _FailureError(message) from error
+            raise JobFailedError(message) from error
 
     def _download_channel(self, channel: Mapping[str, Any]) -> None:
         s3 = self._cloud.client("s3")
@@ -252,12 +247,12 @@ class TrainingRun:
             for host in self._hosts:
                 host.start(self._engine, self._cloud, self._metrics, self._note_exit)
         except EngineLostError as error:
-            message = f"{_INTERNAL_ERROR} ({error})"
-            raise _FailureError(message) from error
+            message = f"{INTERNAL_ERROR} ({error})"
+            raise JobFailedError(message) from error
         except ContainerError as error:
             # That it is an AlgorithmError is a guess: the image is the user's.
             message = f"AlgorithmError: {error}"
-            raise _FailureError(message) from error
+            raise JobFailedError(message) from error
 
     def _note_exit(self, host: TrainingHost, code: int) -> None:
         self._news.put(_Exit(host, code))
@@ -282,7 +277,7 @@ class TrainingRun:
                 running.discard(news.host.name)
                 # A container that a stop ends may give any exit code.
                 if news.code != 0 and outcome == "Completed" and not self._state.is_stop_requested:
-                    raise _FailureError(_failure_reason(news))
+                    raise JobFailedError(_failure_reason(news))
             elif outcome == "Completed":
                 outcome, deadline = "Stopped", None
                 self._stop_hosts()
@@ -302,7 +297,7 @@ class TrainingRun:
             output.upload(s3, [host.directory.output_data for host in self._hosts], self._root)
         except UploadError as error:
             message = f"ClientError: Artifact upload failed:{error}"
-            raise _FailureError(message) from error
+            raise JobFailedError(message) from error
         self._state.set_training_end()
         self._publish_metrics()
         return _End("Completed" if outcome == "Completed" else "Stopped", outcome)
@@ -343,7 +338,7 @@ def _failure_reason(ended: _Exit) -> str:
     suffix = f", exit code: {ended.code}"
     text = ended.host.directory.failure_text()
     if ended.host.ending is Ending.LOST:
-        return f"{_INTERNAL_ERROR} ({Ending.LOST.value})"
+        return f"{INTERNAL_ERROR} ({Ending.LOST.value})"
     if ended.host.ending is Ending.OUT_OF_MEMORY and not text:
         return _OUT_OF_MEMORY
     return f"AlgorithmError: {text}"[: 1024 - len(suffix)] + suffix

@@ -12,13 +12,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from local_aws.errors import validation
+from local_aws.sagemaker.job_end import StopRequestedError
 from local_aws.sagemaker.moment import now
 from local_aws.sagemaker.training_request import DEFAULT_MAX_RUNTIME_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["MESSAGES", "StopRequestedError", "TrainingState"]
+__all__ = ["MESSAGES", "TrainingState"]
 
 MESSAGES = {
     "Starting": "Starting the training job",
@@ -35,10 +36,6 @@ twice with two messages each."""
 
 _TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
 _LONGEST_REASON = 1024
-
-
-class StopRequestedError(Exception):
-    """Somebody stopped the job, so it must not go on to this status."""
 
 
 class TrainingState:

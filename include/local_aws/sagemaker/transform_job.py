@@ -6,11 +6,11 @@ Owns the jobs by name and the answers of their operations. Must not know how a j
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from local_aws.errors import AwsError, validation
+from local_aws.sagemaker.job_register import JobRegister
 from local_aws.sagemaker.listing import Listing
 from local_aws.sagemaker.transform_request import check_request
 from local_aws.sagemaker.transform_run import TransformRun
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from local_aws.cloud import Cloud
     from local_aws.container import Engine
     from local_aws.sagemaker.event import EventPublisher
-    from local_aws.sagemaker.model import Models
+    from local_aws.sagemaker.model import HostedContainer, Models
     from local_aws.sagemaker.tag import TagRegistry
     from local_aws.service import Operation, Request, Response
 
@@ -91,8 +91,7 @@ class TransformJobs:
         self._tags = tags
         self._events = events
         self._startup_timeout_seconds = startup_timeout_seconds
-        self._jobs: dict[str, _Job] = {}
-        self._lock = threading.Lock()
+        self._jobs: JobRegister[_Job] = JobRegister()
 
     @property
     def operations(self) -> Mapping[str, Operation]:
@@ -106,45 +105,32 @@ class TransformJobs:
 
     def close(self) -> None:
         """End every running job."""
-        with self._lock:
-            jobs = list(self._jobs.values())
-        threads = [threading.Thread(target=job.run.close, daemon=True) for job in jobs if not job.state.is_terminal]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        self._jobs.close()
 
     def _create(self, request: Request) -> Response:
         name = request["TransformJobName"]
         arn = self._cloud.arn("sagemaker", f"transform-job/{name}")
-        self._refuse_duplicate(name, arn)
+        taken = _taken(arn)
+        self._jobs.refuse_taken(name, taken)
         self._tags.check(request.get("Tags", []))
         container = self._models.container(request["ModelName"])
         check_request(request, self._cloud)
-        with self._lock:
-            # Two creates may race through the checks; the name decides here.
-            self._refuse_duplicate(name, arn)
-            self._tags.register(arn, request.get("Tags", []))
-            state = TransformState(request, arn, self._publish)
-            run = TransformRun(
-                request,
-                container,
-                state,
-                self._cloud,
-                self._engine,
-                startup_timeout_seconds=self._startup_timeout_seconds,
-            )
-            self._jobs[name] = _Job(state, run)
-        run.start()
+        # Two creates may race through the checks; the name decides here.
+        self._jobs.add(name, lambda: self._make(request, arn, container), taken).run.start()
         return {"TransformJobArn": arn}
+
+    def _make(self, request: Request, arn: str, container: HostedContainer) -> _Job:
+        self._tags.register(arn, request.get("Tags", []))
+        state = TransformState(request, arn, self._publish)
+        seconds = self._startup_timeout_seconds
+        run = TransformRun(request, container, state, self._cloud, self._engine, startup_timeout_seconds=seconds)
+        return _Job(state, run)
 
     def _describe(self, request: Request) -> Response:
         return self._find(request).state.describe()
 
     def _list(self, request: Request) -> Response:
-        with self._lock:
-            jobs = list(self._jobs.values())
-        return _LISTING.answer(request, [job.state.describe() for job in jobs])
+        return _LISTING.answer(request, [job.state.describe() for job in self._jobs.all()])
 
     def _stop(self, request: Request) -> Response:
         self._find(request).run.stop()
@@ -152,28 +138,26 @@ class TransformJobs:
 
     def _find(self, request: Request) -> _Job:
         name = request["TransformJobName"]
-        with self._lock:
-            job = self._jobs.get(name)
+        job = self._jobs.find(name)
         if job is None:
             # The model has ResourceNotFound; AWS's Kubernetes controller knows the job to be absent by these words.
             message = f"Could not find requested job with name: {name}"
             raise validation(message)
         return job
 
-    def _refuse_duplicate(self, name: str, arn: str) -> None:
-        if name in self._jobs:
-            # The wording is a guess.
-            message = (
-                "Job name must be unique within an AWS account and region, and a job with this name already exists "
-                f"({arn})"
-            )
-            raise AwsError("ResourceInUse", message)
-
     def _publish(self, state: TransformState) -> None:
         facts = state.describe()
         detail = {member: _event_value(facts[member]) for member in _EVENT_MEMBERS if member in facts}
         detail["Tags"] = {tag["Key"]: tag["Value"] for tag in self._tags.of(state.arn)}
         self._events.publish("SageMaker Transform Job State Change", state.arn, detail)
+
+
+def _taken(arn: str) -> AwsError:
+    # The wording is a guess.
+    message = (
+        f"Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})"
+    )
+    return AwsError("ResourceInUse", message)
 
 
 def _event_value(value: Any) -> Any:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from local_aws.sagemaker.log_stream import LogStream
     from local_aws.sagemaker.transform_parameters import TransformParameters
 
-__all__ = ["TransformLog"]
+__all__ = ["TransformLog", "is_client_error"]
 
 _MOST_ANSWER_CHARACTERS = 8192
 """Of what a container answers instead of predictions; how much AWS shows is not known."""

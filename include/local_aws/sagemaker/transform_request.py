@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from local_aws.errors import missing_here, quota_exceeded, validation
-from local_aws.sagemaker.channel import DownloadError, find_objects
+from local_aws.sagemaker.channel import require_objects
 from local_aws.sagemaker.program_text import check_program_text
 from local_aws.sagemaker.s3_location import read_location
 
@@ -96,16 +96,5 @@ def _check_input(data: Mapping[str, Any], cloud: Cloud) -> None:
             f"S3DataType {source['S3DataType']} is not supported for transform jobs; use S3Prefix or ManifestFile."
         )
         raise validation(message)
-    location = read_location(source["S3Uri"], "transformInput.dataSource.s3DataSource.s3Uri")
-    try:
-        found = bool(find_objects(cloud.client("s3"), data))
-    except DownloadError:
-        found = False
-    if not found:
-        # The beginning is that of training jobs; that AWS looks before the job begins is a guess.
-        message = (
-            f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data source. Please ensure that the '
-            f"bucket exists in the selected region ({cloud.region}), that objects exist under that S3 prefix, and that "
-            f'the role of the model has "s3:ListBucket" permissions on bucket "{location.bucket}".'
-        )
-        raise validation(message)
+    # The wording is that of training jobs; that AWS looks before the job begins is a guess.
+    require_objects(data, cloud, path="transformInput.dataSource.s3DataSource.s3Uri", role="of the model")

@@ -29,13 +29,19 @@ from local_aws.sagemaker.instance import (
     InstancePlan,
     NotHealthyError,
 )
+from local_aws.sagemaker.job_end import (
+    CLOSE_GRACE_SECONDS,
+    INTERNAL_ERROR,
+    JobClosedError,
+    JobFailedError,
+    StopRequestedError,
+)
 from local_aws.sagemaker.log_stream import LogStream
 from local_aws.sagemaker.s3_location import S3Location
 from local_aws.sagemaker.transform_client import CancelledError, NoPredictionError, TransformClient
 from local_aws.sagemaker.transform_log import TransformLog
 from local_aws.sagemaker.transform_object import ObjectTransform
 from local_aws.sagemaker.transform_parameters import TransformParameters, ask_container, batch_environment
-from local_aws.sagemaker.transform_state import StopRequestedError, TransformState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,20 +51,17 @@ if TYPE_CHECKING:
     from local_aws.container import Engine
     from local_aws.sagemaker.channel import S3Object
     from local_aws.sagemaker.model import HostedContainer
+    from local_aws.sagemaker.transform_state import TransformState
 
 __all__ = ["LOG_GROUP", "TransformRun"]
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 
-_INTERNAL_ERROR = "InternalServerError: We encountered an internal error. Please try again."
 _NOT_HEALTHY = (
     "AlgorithmError: Model container failed to respond to ping. Please ensure /ping endpoint is implemented and "
     "responds with an HTTP 200 status code"
 )
 """Seen as the FailureReason of jobs whose container did not come up."""
-
-_CLOSE_GRACE_SECONDS = 2.0
-"""Grace for containers when the local AWS itself goes down."""
 
 _logger = logging.getLogger(__name__)
 
@@ -68,14 +71,6 @@ class _News(enum.Enum):
 
     IDLE = "an instance has no more objects to transform"
     CANCELLED = "somebody asked for the end: a user, or the local AWS that goes down"
-
-
-class _FailureError(Exception):
-    """The job fails; the text is its FailureReason."""
-
-
-class _ClosedError(Exception):
-    """The local AWS goes down, and the job ends without an end."""
 
 
 class TransformRun:
@@ -131,12 +126,12 @@ class TransformRun:
     def close(self) -> None:
         """End the job's containers without keeping anything: the local AWS, and the job with it, goes down."""
         self._closing.set()
-        self._grace_seconds = _CLOSE_GRACE_SECONDS
+        self._grace_seconds = CLOSE_GRACE_SECONDS
         self._cancel()
         # The job's own thread may be in the middle of a stop, which has more patience.
         self._close_instances()
         if self._thread.is_alive():
-            self._thread.join(timeout=_CLOSE_GRACE_SECONDS + 5)
+            self._thread.join(timeout=CLOSE_GRACE_SECONDS + 5)
 
     def _cancel(self) -> None:
         self._cancelled.set()
@@ -145,7 +140,7 @@ class TransformRun:
     def _run(self) -> None:
         try:
             status, reason = self._end()
-        except _ClosedError:
+        except JobClosedError:
             self._clean_up()
             return
         # First the containers and files: whoever sees the end may take them for gone.
@@ -155,25 +150,25 @@ class TransformRun:
     def _end(self) -> tuple[str, str | None]:
         """Run the job and return status and FailureReason that it ends with.
 
-        :raises _ClosedError: when nobody is left to be told
+        :raises JobClosedError: when nobody is left to be told
         """
         try:
             self._walk()
         except StopRequestedError:
             return "Stopped", None
-        except _FailureError as failure:
+        except JobFailedError as failure:
             return self._unless_stopped("Failed", str(failure))
-        except _ClosedError:
+        except JobClosedError:
             raise
         except Exception:
             _logger.exception("The transform job %s failed inside the local AWS", self._state.name)
-            return self._unless_stopped("Failed", _INTERNAL_ERROR)
+            return self._unless_stopped("Failed", INTERNAL_ERROR)
         return "Completed", None
 
     def _unless_stopped(self, status: str, reason: str) -> tuple[str, str | None]:
         """Return the end of a job that failed; one that was stopped failed because of that."""
         if self._closing.is_set():
-            raise _ClosedError
+            raise JobClosedError
         return ("Stopped", None) if self._state.is_stop_requested else (status, reason)
 
     def _walk(self) -> None:
@@ -187,11 +182,11 @@ class TransformRun:
         self._refuse_when_cancelled()
         self._keep(objects)
         if self._failures:
-            raise _FailureError(self._failures[min(self._failures)])
+            raise JobFailedError(self._failures[min(self._failures)])
 
     def _refuse_when_cancelled(self) -> None:
         if self._closing.is_set():
-            raise _ClosedError
+            raise JobClosedError
         if self._cancelled.is_set():
             raise StopRequestedError
 
@@ -200,7 +195,7 @@ class TransformRun:
             found = find_objects(self._cloud.client("s3"), self._request["TransformInput"])
         except DownloadError as error:
             message = f"ClientError: {error}"
-            raise _FailureError(message) from error
+            raise JobFailedError(message) from error
         # Consoles make "folders" that are empty objects; that AWS passes over them is a guess.
         return [item for item in found if item.path and not item.path.endswith("/")]
 
@@ -212,14 +207,14 @@ class TransformRun:
             with ThreadPoolExecutor(count) as pool:
                 list(pool.map(lambda instance: instance.start(self._cancelled), self._instances))
         except InstanceError as error:
-            raise _FailureError(_reason(error)) from error
+            raise JobFailedError(_reason(error)) from error
 
     def _plan(self) -> InstancePlan:
         try:
             image = self._engine.resolve(self._container.image)
         except ContainerError as error:
             message = f"ClientError: {error}"
-            raise _FailureError(message) from error
+            raise JobFailedError(message) from error
         return InstancePlan(
             self._state.name,
             image,
@@ -272,7 +267,7 @@ class TransformRun:
             pass
         except Exception:
             _logger.exception("Object %s failed inside the local AWS", item.location)
-            self._failures[index] = _INTERNAL_ERROR
+            self._failures[index] = INTERNAL_ERROR
 
     def _keep(self, objects: list[S3Object]) -> None:
         """Upload the answers of the objects that have them; a job that is stopped meanwhile keeps none."""
@@ -295,7 +290,7 @@ class TransformRun:
         ) as error:
             self._remove(kept)
             message = f"ClientError: Failed to upload to {folder}: {error}"
-            raise _FailureError(message) from error
+            raise JobFailedError(message) from error
 
     def _remove(self, kept: list[S3Location]) -> None:
         for place in kept:
@@ -320,7 +315,7 @@ def _reason(error: InstanceError) -> str:
     if isinstance(error, NotHealthyError):
         return _NOT_HEALTHY
     if isinstance(error.__cause__, EngineLostError):
-        return f"{_INTERNAL_ERROR} ({error.__cause__})"
+        return f"{INTERNAL_ERROR} ({error.__cause__})"
     if isinstance(error, CannotStartError):
         return f"AlgorithmError: {error.__cause__}"
     return f"ClientError: {error}"

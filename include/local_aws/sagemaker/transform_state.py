@@ -10,19 +10,16 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from local_aws.errors import validation
+from local_aws.sagemaker.job_end import StopRequestedError
 from local_aws.sagemaker.moment import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["StopRequestedError", "TransformState"]
+__all__ = ["TransformState"]
 
 _TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
 _LONGEST_REASON = 1024
-
-
-class StopRequestedError(Exception):
-    """Somebody stopped the job, so it must not keep its output."""
 
 
 class TransformState:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws.errors import AwsError
-from local_aws.sagemaker.training_state import StopRequestedError, TrainingState
+from local_aws.sagemaker.job_end import StopRequestedError
+from local_aws.sagemaker.training_state import TrainingState
 
 _REQUEST: dict[str, Any] = {
     "TrainingJobName": "job",

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from local_aws.errors import AwsError
-from local_aws.sagemaker.transform_state import StopRequestedError, TransformState
+from local_aws.sagemaker.job_end import StopRequestedError
+from local_aws.sagemaker.transform_state import TransformState
 
 _REQUEST: dict[str, Any] = {
     "TransformJobName": "job",
