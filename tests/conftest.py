@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-TOGETHER = ("engines",)
-"""Folders that stay together."""
+TOGETHER = "engines"
+"""The folder that stays together."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -23,5 +23,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     for item in items:
         path = item.path.relative_to(TESTS).as_posix()
-        unit = next((folder for folder in TOGETHER if path.startswith(f"{folder}/")), path)
-        item.add_marker(pytest.mark.xdist_group(unit))
+        item.add_marker(pytest.mark.xdist_group(TOGETHER if path.startswith(f"{TOGETHER}/") else path))

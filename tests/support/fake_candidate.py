@@ -8,7 +8,31 @@ from typing import Any
 from tests.support.fake_aws import AwsSays, FakeAws
 from tests.support.fake_endpoint import CONFIG_ARN, MODEL_ARN
 
-__all__ = ["FakeCandidate"]
+__all__ = ["DEPLOYED", "REPLACED", "FakeCandidate"]
+
+REPLACED = {
+    "endpoint_name": "iris",
+    "endpoint_config_name": "both",
+    "previous_endpoint_config_name": "old",
+    "operation": "update",
+    "restore_point": {"config": {"EndpointConfigName": "old", "ProductionVariants": []}, "models": []},
+}
+"""What CreateEndpointOperator returns of a deployment without a candidate."""
+
+DEPLOYED = {
+    **REPLACED,
+    "candidate": {
+        "variants": {"AllTraffic": "AllTraffic-candidate"},
+        "live": {"AllTraffic": 1.0},
+        "final_config": {
+            "EndpointConfigName": "final",
+            "ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "new-m"}],
+            "Tags": [{"Key": "endpoint", "Value": "iris"}],
+        },
+        "update": {"EndpointName": "iris", "EndpointConfigName": "final"},
+    },
+}
+"""What it returns of a candidate ``both`` beside ``old``, which is ``final`` in the end."""
 
 _ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/iris"
 _THEN = datetime(2026, 1, 1, tzinfo=timezone.utc)

@@ -24,7 +24,7 @@ from sagemaker_byoc.retry import aws_code, is_denied, is_permanent
 from sagemaker_byoc.s3_location import S3Location
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from airflow.sdk.types import Logger
 
@@ -112,7 +112,11 @@ class HeldOutTest:
         self._bodies = questions.bodies(content_type, megabytes * _MEGABYTE or float("inf"))
 
     def scores(
-        self, own: ModelPackage | None, model_name: str, champion: ModelPackage | None, live_model: str | None = None
+        self,
+        own: ModelPackage | None,
+        model_name: str,
+        champion: ModelPackage | None,
+        live_model: Callable[[], str | None],
     ) -> Scores:
         """Return what challenger and champion are worth, and keep it with their versions, once both have answered.
 
@@ -121,15 +125,16 @@ class HeldOutTest:
 
         :param own: the challenger's version; None keeps nothing of it
         :param model_name: the challenger's model
-        :param live_model: the model by which the champion serves; None makes one of its version
+        :param live_model: looks up the model by which the champion serves, where that is needed; without one, a model
+            is made of its version
         :raises TransformJobError: a job that was waited for left no answers that can be used
         """
-        known = [None, self._known(champion) if champion else {}]
+        known = self._known(champion) if champion else {}
         # Before any job, so that what cannot be made a model costs nothing.
         champion_model = ""
-        if champion and known[1] is None:
-            champion_model = live_model or self._model_of(champion, model_name)
-        answers = self._ask_each(list(zip(known, (model_name, champion_model), strict=True)))
+        if champion and known is None:
+            champion_model = live_model() or self._model_of(champion, model_name)
+        answers = self._ask_each([(None, model_name), (known, champion_model)])
         running = [answer for answer in answers if isinstance(answer, RunningJob)]
         if running:
             return Scores({}, {}, running)
@@ -160,10 +165,8 @@ class HeldOutTest:
                 raise
         return answers
 
-    def _known(self, package: ModelPackage | None) -> dict[str, float] | None:
+    def _known(self, package: ModelPackage) -> dict[str, float] | None:
         """Return the metrics that the registry keeps of a version for this set; None if it was never asked."""
-        if package is None:
-            return None
         kept = package.metrics_as(METRICS, self.questions.digest)
         return {name: kept[name] for name in METRICS if name in kept} or None
 

@@ -63,9 +63,10 @@ class EvaluateChallengerOperator(BaseOperator):
     questions, by batch transform jobs, which end by themselves: ``held_out:accuracy`` is the share of right answers,
     and ``held_out:mean_absolute_error`` is there where labels and answers are numbers. A job is named by its model and
     its questions, so that a retry, or another run, takes the one that is there. What came out is kept with both
-    versions: a champion that was asked this set before needs no job. The champion's model is made from its version,
-    with the role and settings of ``model_name``. A job that fails, or leaves answers that cannot be used, fails the
-    task for good; clearing it asks again what failed. Whoever kills the task stops the jobs that its run made.
+    versions: a champion that was asked this set before needs no job. One that serves is asked by the model that
+    serves; of another one a model is made from its version, with the role and settings of ``model_name``. A job
+    that fails, or leaves answers that cannot be used, fails the task for good; clearing it asks again what failed.
+    Whoever kills the task stops the jobs that its run made.
 
     When the model does not win, the task ends skipped, and so does what follows by Airflow's default trigger rule. The
     comparison is in the log, and the task's XCom in both cases: ``{"passed", "reasons", "champion":
@@ -317,7 +318,7 @@ class EvaluateChallengerOperator(BaseOperator):
     ) -> Scores:
         model_name = require_text(self.model_name, "model_name", "the model that CreateModelOperator made")
         own = ModelPackageHook(self._connection).describe(own_arn) if own_arn else None
-        return test.scores(own, model_name, champion, live_model(self._connection, champion, live_config))
+        return test.scores(own, model_name, champion, lambda: live_model(self._connection, champion, live_config))
 
     def _wait(self, context: Context, running: Sequence[RunningJob]) -> list[str]:
         """Wait until all jobs have ended, which is not here if the wait is deferred."""

@@ -26,7 +26,6 @@ from sagemaker_byoc.triggers.claim import EndpointClaimTrigger
 from tests.support.airflow_pipe import runs_are
 from tests.support.classifier_account import REACHED, RECORDS, ClassifierAccount, create, wait
 from tests.support.denied import denied
-from tests.support.operator_cloud import operator_cloud
 from tests.support.process_cloud import wait_until
 from tests.support.task_run import TaskRun, event_of
 from tests.support.traffic import Traffic, traffic
@@ -38,13 +37,6 @@ OLD, NEW, WRONG = 5, 4.5, 0
 """Thresholds of models: two that answer rightly, and one that calls everything long."""
 
 AT_ONCE = {"bake_seconds": 0, "minimum_invocations": 1}
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierAccount]:
-    """One local AWS for the tests of this module."""
-    with operator_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        yield ClassifierAccount(cloud)
 
 
 @dataclass

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sagemaker_byoc.errors import EndpointFailedError, EndpointSupersededError
 from tests.support.classifier_account import ClassifierAccount, create, smoke_test, wait
-from tests.support.operator_cloud import operator_cloud
 from tests.support.rollout import blue_green
 from tests.support.task_run import TaskRun
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierAccount]:
-    """One local AWS for the tests of this module."""
-    with operator_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        yield ClassifierAccount(cloud)
 
 
 def test_a_model_is_deployed_tested_and_replaced(account: ClassifierAccount) -> None:

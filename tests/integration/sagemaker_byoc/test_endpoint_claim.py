@@ -19,13 +19,13 @@ from sagemaker_byoc.operators.endpoint import CreateEndpointOperator
 from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
 from tests.support.airflow_pipe import runs_are
-from tests.support.classifier_account import ClassifierAccount
-from tests.support.operator_cloud import operator_cloud
 from tests.support.process_cloud import wait_until
 from tests.support.task_run import TaskRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from tests.support.classifier_account import ClassifierAccount
 
 BEGIN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 DAYS = range(10)
@@ -38,13 +38,6 @@ ON_WORKER: dict[str, Any] = {
     "execution_timeout": timedelta(hours=1),
     "poll_interval_seconds": 0.05,
 }
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierAccount]:
-    """One local AWS for the tests of this module."""
-    with operator_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        yield ClassifierAccount(cloud)
 
 
 @dataclass

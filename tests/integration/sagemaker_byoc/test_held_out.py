@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
@@ -11,22 +11,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 from sagemaker_byoc.operators.challenge import EvaluateChallengerOperator
 from tests.support.airflow_pipe import task_is
 from tests.support.classifier_account import REACHED, RECORDS, ClassifierAccount
-from tests.support.operator_cloud import operator_cloud
 from tests.support.task_run import TaskRun, remade
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 METRIC = "validation:accuracy"
 RIGHT, WRONG = 5.0, 8.5
 """Thresholds of models that answer all records rightly, and all but one."""
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierAccount]:
-    """One local AWS for the tests of this module, which operators reach."""
-    with operator_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        yield ClassifierAccount(cloud)
 
 
 def register(account: ClassifierAccount, group: str, model: str, printed: float, approval: str = "Approved") -> str:

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from sagemaker_byoc.errors import EndpointGoneError, EndpointSupersededError
 from sagemaker_byoc.operators.endpoint_config import ListEndpointConfigsOperator
 from tests.support.classifier_account import ClassifierAccount, create, wait
-from tests.support.operator_cloud import CLASSIFIER, operator_cloud
+from tests.support.operator_cloud import CLASSIFIER
 from tests.support.process_cloud import wait_until
 from tests.support.served_endpoint import (
     ANOTHER,
@@ -27,26 +27,9 @@ from tests.support.served_endpoint import (
     Served,
     fails,
     restore,
-    served_endpoint,
     smoke_test_of,
 )
 from tests.support.task_run import TaskRun
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierAccount]:
-    """One local AWS for the tests of this module."""
-    with operator_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        yield ClassifierAccount(cloud)
-
-
-@pytest.fixture
-def served(account: ClassifierAccount) -> Served:
-    """An endpoint of its own for each test."""
-    return served_endpoint(account)
 
 
 @pytest.mark.way_back_row("wrong answers")

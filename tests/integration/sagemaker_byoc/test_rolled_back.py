@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sagemaker_byoc.errors import EndpointRollbackFailedError, EndpointRolledBackError
 from tests.support.classifier_account import ClassifierAccount, create, wait
-from tests.support.operator_cloud import operator_cloud
 from tests.support.process_cloud import wait_until
 from tests.support.rollout import blue_green, count, guarded, percent, rolling
 from tests.support.served_endpoint import (
@@ -25,23 +24,7 @@ from tests.support.served_endpoint import (
 )
 from tests.support.task_run import TaskRun
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 PUT_BACK = "AWS put {} back, which serves as before"
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifierAccount]:
-    """One local AWS for the tests of this module."""
-    with operator_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        yield ClassifierAccount(cloud)
-
-
-@pytest.fixture
-def served(account: ClassifierAccount) -> Served:
-    """An endpoint of its own for each test."""
-    return served_endpoint(account)
 
 
 @pytest.mark.way_back_row("the new container does not start")

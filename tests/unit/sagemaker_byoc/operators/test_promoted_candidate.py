@@ -14,29 +14,12 @@ from sagemaker_byoc.operators.smoke_test import InvokeSmokeTestOperator
 from sagemaker_byoc.sensors.endpoint import EndpointSensor
 from sagemaker_byoc.triggers.endpoint import EndpointTrigger
 from tests.support.fake_aws import AwsSays
-from tests.support.fake_candidate import FakeCandidate
+from tests.support.fake_candidate import DEPLOYED, FakeCandidate
 from tests.support.task_run import TaskRun, event_of
 
 if TYPE_CHECKING:
     from tests.support.fake_aws import FakeAws
 
-FINAL = {
-    "EndpointConfigName": "final",
-    "ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "new-m"}],
-}
-DEPLOYED = {
-    "endpoint_name": "iris",
-    "endpoint_config_name": "both",
-    "previous_endpoint_config_name": "old",
-    "operation": "update",
-    "restore_point": {"config": {"EndpointConfigName": "old", "ProductionVariants": []}, "models": []},
-    "candidate": {
-        "variants": {"AllTraffic": "AllTraffic-candidate"},
-        "live": {"AllTraffic": 1.0},
-        "final_config": FINAL,
-        "update": {"EndpointName": "iris", "EndpointConfigName": "final"},
-    },
-}
 LIVE = {"endpoint_name": "iris", "endpoint_config_name": "final"}
 SETTINGS: dict[str, Any] = {"aws_conn_id": None, "poll_interval_seconds": 0}
 

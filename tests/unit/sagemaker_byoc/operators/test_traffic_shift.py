@@ -18,34 +18,13 @@ from airflow.sdk.exceptions import (
 from sagemaker_byoc.errors import TrafficShiftError
 from sagemaker_byoc.operators.traffic_shift import ShiftTrafficOperator
 from tests.support.fake_aws import AwsSays, FakeAws
-from tests.support.fake_candidate import FakeCandidate
+from tests.support.fake_candidate import DEPLOYED, REPLACED, FakeCandidate
 from tests.support.task_run import TaskRun, event_of
 
 BOTH = [
     {"VariantName": "AllTraffic", "ModelName": "old-m", "InitialVariantWeight": 1.0},
     {"VariantName": "AllTraffic-candidate", "ModelName": "new-m", "InitialVariantWeight": 0.0},
 ]
-FINAL = {
-    "EndpointConfigName": "final",
-    "ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "new-m"}],
-    "Tags": [{"Key": "endpoint", "Value": "iris"}],
-}
-DIRECT = {
-    "endpoint_name": "iris",
-    "endpoint_config_name": "both",
-    "previous_endpoint_config_name": "old",
-    "operation": "update",
-    "restore_point": {"config": {"EndpointConfigName": "old", "ProductionVariants": []}, "models": []},
-}
-DEPLOYED = {
-    **DIRECT,
-    "candidate": {
-        "variants": {"AllTraffic": "AllTraffic-candidate"},
-        "live": {"AllTraffic": 1.0},
-        "final_config": FINAL,
-        "update": {"EndpointName": "iris", "EndpointConfigName": "final"},
-    },
-}
 GOOD = {"Invocations": 100.0, "ModelLatency": 100 * 2000.0}
 BAD = {**GOOD, "Invocation5XXErrors": 30.0}
 CHANGES = ("AddTags", "CreateEndpointConfig", "UpdateEndpoint", "UpdateEndpointWeightsAndCapacities", "DeleteEndpoint")
@@ -373,7 +352,7 @@ def test_the_same_wait_in_another_triggerer_does_not_begin_again(aws: FakeAws, e
 def test_after_a_direct_deployment_there_is_nothing_to_shift(aws: FakeAws, endpoint: FakeCandidate) -> None:
     """The task succeeds without a call that could change anything, and without a wait, whatever its steps are."""
     run = TaskRun()
-    result = run.of(operator(deployment=DIRECT, steps="10, 50"))
+    result = run.of(operator(deployment=REPLACED, steps="10, 50"))
     assert (result["operation"], run.deferrals, changes_of(aws)) == ("none", [], [])
 
 
@@ -388,7 +367,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"bake_seconds": "-1"}, "bake_seconds: got '-1'"),
     ({"maximum_error_share": 2}, "maximum_error_share: got 2"),
     ({"minimum_invocations": "0"}, "minimum_invocations: got '0'"),
-    ({"deployment": {**DIRECT, "candidate": {"variants": {}}}}, r"deployment\.candidate"),
+    ({"deployment": {**REPLACED, "candidate": {"variants": {}}}}, r"deployment\.candidate"),
 ]
 
 
